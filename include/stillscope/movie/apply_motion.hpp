@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// Takes the motion out of a movie.
+#pragma once
+
+#include <span>
+
+#include "stillscope/core/types.hpp"
+#include "stillscope/core/view.hpp"
+#include "stillscope/tree/executor.hpp"
+#include "stillscope/warp/translation.hpp"
+
+namespace stillscope {
+
+/// How the values of a warped frame become integers: the nearest one, saturated; or toward zero, as
+/// minian does. Floats are stored as they are.
+enum class Rounding { nearest, truncate };
+
+/// Options of `apply_motion`.
+struct ApplySettings {
+  /// Value of what lies outside the frame; for integer movies one that their type holds.
+  double fill = 0.0;
+  SamplingGrid grid = SamplingGrid::exact;
+  Rounding rounding = Rounding::nearest;
+};
+
+/// Translates each frame of `movie` (frame, height, width) by its shift [px] into `out`, bilinearly,
+/// in float32. A shift that is not finite or larger than the frame gives a frame of `fill`. `out`
+/// must not overlap `movie`. Throws `std::invalid_argument` where the sizes of `movie`, `shifts` and
+/// `out` differ, or where an integer type does not hold `fill`.
+template <Pixel T>
+void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts,
+                  const MovieView<T>& out, const ApplySettings& settings = {},
+                  const Executor& executor = *make_executor());
+
+}  // namespace stillscope

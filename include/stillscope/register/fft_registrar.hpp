@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// The full-size registrar: the reference that defines what is correct.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <vector>
+
+#include "stillscope/core/buffer.hpp"
+#include "stillscope/core/rows.hpp"
+#include "stillscope/fft/real_fft.hpp"
+#include "stillscope/fft/spectrum.hpp"
+#include "stillscope/register/peak.hpp"
+#include "stillscope/register/registrar.hpp"
+
+namespace stillscope {
+
+/// Cross-correlates at exactly height x width through cached spectra. The transforms only nominate:
+/// every displacement within their rounding of the highest value is summed again in the spatial
+/// domain, and those sums decide, so that the shift depends neither on FFTW's plan nor on rounding.
+/// Ties go to the first displacement in C order.
+template <Pixel T>
+class FftRegistrar final : public Registrar<T> {
+ public:
+  explicit FftRegistrar(Extent extent)
+      : fft_(extent),
+        plane_(extent.area()),
+        product_(fft_.spectrum_size()) {}
+
+  [[nodiscard]] Shift shift_to_register(const FrameRef<T>& src, const FrameRef<T>& dst) override {
+    const Spectrum& source = spectrum(src);
+    const Spectrum& destination = spectrum(dst);
+    ++this->counts_.registrations;
+    // Every displacement of a flat frame ties, and the first in C order is none.
+    if (source.is_flat || destination.is_flat) return {};
+    correlate(source, destination);
+    nominate(transform_margin * std::sqrt(source.energy * destination.energy));
+    return -decide(src, dst);
+  }
+
+  void release(std::size_t key) override { cache_.release(key); }
+  void clear() override { cache_.clear(); }
+
+ private:
+  // Error of a correlation through float32 transforms, as a share of sqrt(energy energy). Measured
+  // at most 3.1e-7 (white noise, 480x752 to 331x457): six times that.
+  static constexpr double transform_margin = 2e-6;
+  // Periodic frames have thousands of equal peaks; the first of them in C order is what we want.
+  static constexpr std::size_t most_candidates = 32;
+  // Standard deviation, as a share of the mean, below which a frame is rounding and nothing else.
+  static constexpr double flatness = 1e-12;
+
+  const Spectrum& spectrum(const FrameRef<T>& frame) {
+    return cache_.get(frame.key, [&](Spectrum& spectrum) {
+      if (spectrum.values.empty()) {
+        spectrum.values = AlignedBuffer<std::complex<float>>(fft_.spectrum_size());
+      }
+      spectrum.energy = load_centred(frame.view, frame.mean, gathered_, plane_.data());
+      const double rounding = flatness * frame.mean;
+      spectrum.is_flat = spectrum.energy <= static_cast<double>(plane_.size()) * rounding * rounding;
+      fft_.forward(plane_.data(), spectrum.values.data());
+      ++this->counts_.spectra;
+    });
+  }
+
+  void correlate(const Spectrum& source, const Spectrum& destination) {
+    cross_power(source.values.data(), destination.values.data(), product_.size(), product_.data());
+    fft_.inverse(product_.data(), plane_.data());
+  }
+
+  /// Collects the displacements whose correlation is within `margin` of the highest.
+  void nominate(double margin) {
+    const std::span<const float> values = plane_.span();
+    const auto highest = std::max_element(values.begin(), values.end());
+    // The inverse transform is not normalised: its values are `size` times the correlation's.
+    const auto threshold = static_cast<float>(static_cast<double>(*highest) -
+                                              2.0 * margin * static_cast<double>(values.size()));
+    candidates_.clear();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (values[i] >= threshold) {
+        candidates_.push_back(i);
+        if (candidates_.size() == most_candidates) break;
+      }
+    }
+    const auto best = static_cast<std::size_t>(highest - values.begin());
+    if (candidates_.back() < best) candidates_.push_back(best);
+  }
+
+  /// The refined peak among the candidates, by exact sums.
+  Shift decide(const FrameRef<T>& src, const FrameRef<T>& dst) {
+    const Extent extent = fft_.extent();
+    typename ExactCorrelation<T>::Window best{};
+    std::size_t peak = 0;
+    bool first = true;
+    for (const std::size_t candidate : candidates_) {
+      const PixelOffset centre{static_cast<std::ptrdiff_t>(candidate / extent.width),
+                               static_cast<std::ptrdiff_t>(candidate % extent.width)};
+      const auto window = exact_(src, dst, centre);
+      if (first || window[1][1] > best[1][1]) {
+        best = window;
+        peak = candidate;
+        first = false;
+      }
+    }
+    return displacement_at_peak(best, peak / extent.width, peak % extent.width, extent);
+  }
+
+  RealFft<float> fft_;
+  SpectrumCache cache_;
+  AlignedBuffer<float> plane_;                   // a centred frame, then a correlation
+  AlignedBuffer<std::complex<float>> product_;   // consumed by the inverse transform
+  std::vector<std::size_t> candidates_;
+  ExactCorrelation<T> exact_;
+  std::vector<T> gathered_;
+};
+
+}  // namespace stillscope

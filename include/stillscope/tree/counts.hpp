@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// What a reduction did, and what its plan says it must do.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "stillscope/core/settings.hpp"
+#include "stillscope/register/registrar.hpp"
+#include "stillscope/tree/tree_plan.hpp"
+
+namespace stillscope {
+
+/// Counts of the work of a tree.
+struct TreeCounts {
+  std::size_t leaves = 0;
+  std::size_t nodes = 0;          ///< Nodes above the leaves.
+  std::size_t registrations = 0;  ///< Pairs of frames.
+  std::size_t warps = 0;          ///< Frames.
+  std::size_t spectra = 0;        ///< Forward transforms of frames.
+  std::size_t fallbacks = 0;      ///< Registrations handed to the full-size registrar.
+  std::vector<std::uint32_t> runs;  ///< How often each node of the plan ran.
+
+  friend bool operator==(const TreeCounts&, const TreeCounts&) = default;
+
+  void add_node(bool is_leaf, std::uint32_t times) {
+    (is_leaf ? leaves : nodes) += times;
+    runs.push_back(times);
+  }
+  void add_work(const RegistrarCounts& registrar, std::size_t warped) {
+    registrations += registrar.registrations;
+    spectra += registrar.spectra;
+    fallbacks += registrar.fallbacks;
+    warps += warped;
+  }
+};
+
+/// The counts of a plan with the full-size registrar, where every item is good. `item_slots`: 1 for
+/// a movie, 3 for a stack of templates.
+[[nodiscard]] inline TreeCounts planned_counts(const TreePlan& plan, const ChunkSettings& settings,
+                                               std::size_t item_slots) {
+  TreeCounts counts;
+  for (const TreeNode& node : plan.nodes) {
+    counts.add_node(node.is_leaf(), 1);
+    const std::size_t n = node.parts();
+    const std::size_t slots = node.is_leaf() ? item_slots : (settings.has_slots() ? 3 : 1);
+    const bool touches = slots == 3 && settings.has_slots();
+    counts.registrations += (n - 1) * (touches ? 2 : 1);
+    counts.spectra += n > 1 ? n + (touches ? 2 * (n - 1) : 0) : 0;
+    counts.warps += n * slots;
+  }
+  return counts;
+}
+
+}  // namespace stillscope

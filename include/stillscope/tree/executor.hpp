@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// Who runs independent pieces of work, and on how many threads.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace stillscope {
+
+/// Runs `body(0) ... body(count - 1)`, each once, and returns when all are done. An exception that
+/// leaves a body is thrown again here.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  virtual void for_each(std::size_t count,
+                        const std::function<void(std::size_t)>& body) const = 0;
+};
+
+/// One after the other on the calling thread: this order defines the result.
+class SerialExecutor final : public Executor {
+ public:
+  void for_each(std::size_t count, const std::function<void(std::size_t)>& body) const override {
+    for (std::size_t i = 0; i < count; ++i) body(i);
+  }
+};
+
+/// On oneTBB, in an arena of its own that all calls with the same number of threads in a process
+/// share: however many threads call, no more than that number run. Indices that are near each other
+/// run on the same thread, in order, as far as the balance of load allows.
+class TbbExecutor final : public Executor {
+ public:
+  /// Throws `std::invalid_argument` where `threads` is 0.
+  explicit TbbExecutor(std::size_t threads);
+  void for_each(std::size_t count, const std::function<void(std::size_t)>& body) const override;
+
+ private:
+  std::size_t threads_;
+};
+
+/// The number of threads for a call: `requested`, else the environment's STILLSCOPE_NUM_THREADS,
+/// else OMP_NUM_THREADS, else what the process may use (affinity and cgroup quota). The environment
+/// is read at each call. Throws `std::invalid_argument` where `requested` or STILLSCOPE_NUM_THREADS
+/// is not a number of at least 1.
+[[nodiscard]] std::size_t thread_count(std::optional<std::size_t> requested = std::nullopt);
+
+/// The executor for that number of threads.
+[[nodiscard]] std::unique_ptr<Executor> make_executor(
+    std::optional<std::size_t> threads = std::nullopt);
+
+}  // namespace stillscope

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""stillscope: registers calcium-imaging movies.
+
+``estimate_motion`` and ``apply_motion`` work on NumPy arrays; ``stillscope.motion_correction`` is a
+drop-in for ``minian.motion_correction`` on xarray and dask, and ``install`` puts it in its place.
+
+Shifts are ``(height, width)`` in pixels: the correction, what must be added to the content's
+position to register it (positive = toward larger row / column).
+"""
+
+from ._core import __version__
+from ._install import install, uninstall
+from .movie import MotionEstimate, apply_motion, estimate_motion
+
+__all__ = [
+    "MotionEstimate",
+    "__version__",
+    "apply_motion",
+    "estimate_motion",
+    "install",
+    "uninstall",
+]

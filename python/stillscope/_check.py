@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Arguments, checked at the call: the argument's name, what was expected, and what came."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from typing import Any
+
+import numpy as np
+
+# What the kernels compute on; other real types are converted to one that holds their values.
+_KERNEL_TYPES = {
+    "b1": "u1",
+    "i1": "i2",
+    "u1": "u1",
+    "i2": "i2",
+    "u2": "u2",
+    "i4": "f8",
+    "u4": "f8",
+    "i8": "f8",
+    "u8": "f8",
+    "f2": "f4",
+    "f4": "f4",
+    "f8": "f8",
+}
+
+
+def integer(value: Any, name: str, minimum: int) -> int:
+    """``value`` as an int of at least ``minimum``."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    value = operator.index(value)
+    if value < minimum:
+        raise ValueError(f"{name}: expected at least {minimum}, got {value}")
+    return value
+
+
+def number(value: Any, name: str) -> float:
+    """``value`` as a float."""
+    if not isinstance(value, (numbers.Real, np.bool_)):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    return float(value)
+
+
+def optional_number(value: Any, name: str) -> float | None:
+    """``value`` as a float, or None."""
+    return None if value is None else number(value, name)
+
+
+def choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
+    """``value``, one of ``choices``."""
+    if value not in choices:
+        expected = " or ".join(map(repr, choices))
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+    return value
+
+
+def threads(value: Any) -> int | None:
+    """``n_threads`` as the kernels take it: the argument, else the environment's
+    STILLSCOPE_NUM_THREADS (None: the kernels read it), else a dask worker's number of threads."""
+    if value is not None:
+        return integer(value, "n_threads", 1)
+    import os
+    import sys
+
+    worker = sys.modules.get("distributed.worker")
+    if worker is None or os.environ.get("STILLSCOPE_NUM_THREADS"):
+        return None
+    try:
+        return worker.get_worker().state.nthreads
+    except ValueError:  # not on a worker
+        return None
+
+
+def real_array(value: Any, name: str, dims: tuple[int, ...]) -> np.ndarray:
+    """``value`` as an array of a real dtype with one of these numbers of dimensions."""
+    array = np.asarray(value)
+    if array.dtype.str[1:] not in _KERNEL_TYPES:
+        raise TypeError(f"{name}: expected a real dtype of at most 8 bytes, got {array.dtype}")
+    if array.ndim not in dims:
+        expected = " or ".join(map(str, dims))
+        raise ValueError(f"{name}: expected {expected} dimensions, got shape {array.shape}")
+    return array
+
+
+def kernel_array(array: np.ndarray) -> np.ndarray:
+    """A real array as the kernels take it: itself where they know its type and its items are
+    aligned, else a converted copy. It is only ever read."""
+    dtype = np.dtype(_KERNEL_TYPES[array.dtype.str[1:]])
+    strides = (stride % array.itemsize for stride in array.strides)
+    if array.dtype == dtype and array.flags.aligned and not any(strides):
+        return array
+    return array.astype(dtype, order="C")
+
+
+def frames(value: Any, name: str, dims: tuple[int, ...] = (3,)) -> np.ndarray:
+    """``value`` as a real array of frames, with at least one pixel."""
+    array = real_array(value, name, dims)
+    if 0 in array.shape:
+        raise ValueError(f"{name}: expected at least one frame with pixels, got {array.shape}")
+    return array
+
+
+def fill(value: Any, dtype: np.dtype, name: str = "fill") -> float:
+    """``value`` as the fill of frames of ``dtype``, which must hold it."""
+    value = number(value, name)
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        if not info.min <= value <= info.max:
+            raise ValueError(
+                f"{name}: expected a number from {info.min} to {info.max} for {dtype} frames, "
+                f"got {value}"
+            )
+    elif dtype.kind == "b" and value not in (0, 1):
+        raise ValueError(f"{name}: expected 0 or 1 for boolean frames, got {value}")
+    return value
+
+
+def shift_rows(value: Any, name: str, n: int) -> np.ndarray:
+    """``value`` as ``n`` shifts, float64 ``(n, 2)``."""
+    array = real_array(value, name, (2,))
+    if array.shape != (n, 2):
+        raise ValueError(f"{name}: expected shape {(n, 2)}, one shift a frame, got {array.shape}")
+    return array.astype(np.float64)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+def est_motion_chunk(
+    items: NDArray[Any],
+    incoming: list[NDArray[np.float64]] | None,
+    *,
+    npart: int,
+    alt_error: float | None,
+    aggregation: Literal["mean", "max"],
+    circ_thres: float | None,
+    max_sh: int,
+    slot_last: Literal["second", "last"],
+    registrar: Literal["fft"],
+    n_threads: int | None,
+) -> dict[str, Any]: ...
+def estimate_motion(
+    movie: NDArray[Any],
+    *,
+    chunk: int,
+    npart: int,
+    alt_error: float | None,
+    aggregation: Literal["mean", "max"],
+    circ_thres: float | None,
+    max_sh: int,
+    slot_last: Literal["second", "last"],
+    registrar: Literal["fft"],
+    n_threads: int | None,
+) -> dict[str, Any]: ...
+def thread_count(n_threads: int | None = None) -> int: ...
+def apply_motion(
+    movie: NDArray[Any],
+    shifts: NDArray[np.float64],
+    out: NDArray[Any],
+    *,
+    fill: float,
+    grid: Literal["exact", "cv2"],
+    rounding: Literal["nearest", "truncate"],
+    n_threads: int | None,
+) -> None: ...
+def circularity(frame: NDArray[Any], max_sh: int) -> float: ...
+def match_template(
+    src: NDArray[np.float32],
+    dst: NDArray[np.float32],
+    *,
+    max_sh: int,
+    local: bool,
+    subpixel: bool,
+) -> NDArray[np.float64]: ...
+def adaptive_mask(
+    frame: NDArray[np.uint8], threshold: float, window: int
+) -> NDArray[np.bool_]: ...
+def displacement_from_spectra(
+    src: NDArray[np.complex128], dst: NDArray[np.complex128], height: int, width: int
+) -> NDArray[np.float64]: ...

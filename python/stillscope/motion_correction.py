@@ -1,0 +1,788 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A drop-in for ``minian.motion_correction`` (2.0.2): the same names, arguments, dims and answers.
+
+What is ours is keyword-only: ``slot_last``, ``registrar`` and ``n_threads`` of `est_motion_chunk`
+(also through `estimate_motion`), ``grid`` and ``n_threads`` of `apply_transform` and
+`transform_perframe`. ``docs/drop-in.md`` lists every difference.
+
+A shift is ``(height, width)`` in px: the correction, to be added to the content's position.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools as itt
+import math
+import uuid
+import warnings
+from typing import Any
+
+import dask as da
+import dask.array as darr
+import numpy as np
+import xarray as xr
+
+from . import _check, _core, _mesh
+from .movie import estimate_settings as _estimate_settings
+from .movie import translate as _translate
+from .movie import warn_of as _warn_of
+
+# Names that minian's module has and other code takes from it; imported when they are asked for.
+_LAZY = {
+    "cv2": ("cv2", None),
+    "sitk": ("SimpleITK", None),
+    "phase_cross_correlation": ("skimage.registration", "phase_cross_correlation"),
+    "xrconcat_recursive": ("minian.utilities", "xrconcat_recursive"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    value = importlib.import_module(module)
+    return value if attribute is None else getattr(value, attribute)
+
+
+# --- the estimate ---------------------------------------------------------------------------------
+
+
+def estimate_motion(
+    varr: xr.DataArray,
+    dim: str = "frame",
+    npart: int = 3,
+    chunk_nfm: int | None = None,
+    mesh_size: tuple[int, int] | None = None,
+    **kwargs: Any,
+) -> xr.DataArray:
+    """Estimate the motion of every frame of a movie.
+
+    Parameters
+    ----------
+    varr : xarray.DataArray
+        With dims ``dim``, ``height`` and ``width`` in any order, over dask (any chunks) or NumPy;
+        further dims are looped over.
+    dim : str
+        The dim along which frames are registered.
+    npart : int or None
+        Items merged in a node of the tree, at least 2; None: ``max(3, ceil(sqrt(n / chunk_nfm)))``.
+    chunk_nfm : int or None
+        Frames a chunk; None: the length of the first chunk of ``varr`` along ``dim``.
+    mesh_size : tuple of int or None
+        Estimate a free-form deformation by SimpleITK (extra ``nonrigid``) with this many mesh
+        elements, used as ``(x, y)``.
+    **kwargs
+        ``alt_error`` and the other options of `est_motion_chunk`.
+
+    Returns
+    -------
+    xarray.DataArray
+        float64, dims ``(further dims, dim, "shift_dim")``, px; with ``mesh_size``, dims
+        ``(..., dim, "shift_dim", "grid0", "grid1")``, B-spline coefficients whose slot 0 is x. Lazy
+        where ``varr`` is.
+
+    Raises
+    ------
+    TypeError
+        Where ``varr`` is no DataArray or an argument has the wrong type or an unknown name.
+    ValueError
+        Where dims are missing, the movie is empty, or an option is out of range.
+    """
+    if not isinstance(varr, xr.DataArray):
+        raise TypeError(f"varr: expected an xarray.DataArray, got {type(varr).__name__}")
+    missing = [d for d in (dim, "height", "width") if d not in varr.dims]
+    if missing:
+        raise ValueError(
+            f"varr: expected dims {dim!r}, 'height' and 'width', got {varr.dims} without "
+            f"{', '.join(map(repr, missing))}"
+        )
+    extra = [d for d in varr.dims if d not in (dim, "height", "width")]
+    ordered = varr.transpose(*extra, dim, "height", "width")
+    if ordered.size == 0:
+        raise ValueError(f"varr: expected at least one frame with pixels, got {dict(varr.sizes)}")
+    _check.real_array(np.empty((0,) * varr.ndim, varr.dtype), "varr", (varr.ndim,))
+    n = varr.sizes[dim]
+    if chunk_nfm is not None:
+        chunk_nfm = _check.integer(chunk_nfm, "chunk_nfm", 1)
+    if npart is None:
+        nfm = chunk_nfm or (ordered.chunksizes[dim][0] if ordered.chunks else n)
+        npart = max(3, math.ceil(math.sqrt(n / nfm)))
+    is_lazy = ordered.chunks is not None
+    pixels = ordered.data if is_lazy else darr.from_array(ordered.data, chunks=-1, name=False)
+
+    motions = np.empty(ordered.shape[: len(extra)], dtype=object)
+    for index in np.ndindex(motions.shape):
+        part = pixels[index]
+        motions[index] = est_motion_part(part, npart, chunk_nfm, mesh_size=mesh_size, **kwargs)[1]
+    result = _stack(motions)
+    if not is_lazy:
+        # The kernels bring their own threads.
+        result = result.compute(scheduler="synchronous")
+    dims = [*extra, dim, "shift_dim"] + (["grid0", "grid1"] if mesh_size is not None else [])
+    coords = {
+        d: varr.coords[d].variable if d in varr.coords else np.arange(varr.sizes[d])
+        for d in [*extra, dim]
+    }
+    coords["shift_dim"] = ["height", "width"]
+    return xr.DataArray(result, dims=dims, coords=coords)
+
+
+def _stack(parts: np.ndarray) -> darr.Array:
+    """Stacks an object array of dask arrays along as many leading axes as it has."""
+    if parts.ndim == 0:
+        return parts.item()
+    return darr.stack([_stack(part) for part in (np.asarray(p, dtype=object) for p in parts)])
+
+
+def est_motion_part(
+    varr: darr.Array,
+    npart: int,
+    chunk_nfm: int | None,
+    alt_error: float | None = 5,
+    mesh_size: tuple[int, int] | None = None,
+    **kwargs: Any,
+) -> tuple[darr.Array, darr.Array]:
+    """Build the graph of the estimate of one movie: every chunk and every node runs exactly once.
+
+    Parameters
+    ----------
+    varr : dask.array.Array
+        ``(frame, height, width)``.
+    npart, alt_error, mesh_size, **kwargs
+        As in `est_motion_chunk`.
+    chunk_nfm : int or None
+        Frames a chunk; None: the length of the first chunk.
+
+    Returns
+    -------
+    temps : dask.array.Array
+        The template: ``(3, height, width)``, or ``(height, width)`` without ``alt_error``.
+    shifts : dask.array.Array
+        float64 ``(frame, 2)`` px, or ``(frame, 2, grid0, grid1)`` with ``mesh_size``.
+    """
+    if not isinstance(varr, darr.Array):
+        raise TypeError(f"varr: expected a dask array, got {type(varr).__name__}")
+    if varr.ndim != 3 or 0 in varr.shape:
+        raise ValueError(
+            f"varr: expected (frame, height, width) with at least one of each, got {varr.shape}"
+        )
+    unknown = sorted(set(kwargs) - set(inspect.signature(_chunk_options).parameters))
+    if unknown:
+        raise TypeError(f"est_motion_chunk() got an unexpected keyword argument {unknown[0]!r}")
+    options = {**kwargs, "mesh_size": mesh_size}
+    npart, settings = _chunk_options(npart, alt_error, **options)
+    nfm = varr.chunks[0][0] if chunk_nfm is None else _check.integer(chunk_nfm, "chunk_nfm", 1)
+    varr = varr.rechunk((nfm, -1, -1))
+    options = {key: value for key, value in options.items() if value is not None}
+
+    # A result stays one (template, shifts) tuple until the very end: were its halves nodes of their
+    # own, schedulers would run the kernel once for each. Blocks go in by their keys, uncopied.
+    def call(function: Any, name: str, *args: Any) -> Any:
+        key = f"{name}-{uuid.uuid4()}"
+        return da.delayed(function, pure=False)(*args, dask_key_name=key, **options)
+
+    blocks = varr.to_delayed().ravel()
+    results = [
+        call(est_motion_chunk, "est_motion_chunk", block, None, npart, alt_error)
+        for block in blocks
+    ]
+    while len(results) > 1:
+        results = [
+            call(_est_motion_reduce, "_est_motion_reduce", results[i : i + npart], alt_error, npart)
+            for i in range(0, len(results), npart)
+        ]
+    shape = varr.shape[1:] if not alt_error else (3, *varr.shape[1:])
+    dtype = _template_dtype(varr.dtype, settings["aggregation"])
+    grid = () if mesh_size is None else (mesh_size[1] + 3, mesh_size[0] + 3)
+    temps = darr.from_delayed(results[0][0], shape, dtype=dtype)
+    shifts = darr.from_delayed(results[0][1], (varr.shape[0], 2, *grid), dtype=np.float64)
+    return temps, shifts
+
+
+def _est_motion_reduce(
+    res_grp: list, alt_error: float | None, npart: int, **kwargs: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Merge the ``(template, shifts)`` tuples of consecutive chunks into one.
+
+    Parameters
+    ----------
+    res_grp : list of tuple
+        Results of `est_motion_chunk` or of this function.
+    alt_error, npart, **kwargs
+        As in `est_motion_chunk`.
+    """
+    templates, shifts = zip(*res_grp)
+    return est_motion_chunk(np.stack(templates), list(shifts), npart, alt_error, **kwargs)
+
+
+def est_motion_chunk(
+    varr: np.ndarray,
+    sh_org: list | None,
+    npart: int,
+    alt_error: float | None,
+    aggregation: str = "mean",
+    upsample: int = 100,
+    max_sh: int = 100,
+    circ_thres: float | None = None,
+    mesh_size: tuple[int, int] | None = None,
+    niter: int = 100,
+    bin_thres: float | None = None,
+    *,
+    slot_last: str = "second",
+    registrar: str = "fft",
+    n_threads: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate the motion of a chunk of frames, or of a stack of templates.
+
+    Parameters
+    ----------
+    varr : numpy.ndarray
+        Frames ``(frame, height, width)``, or templates ``(node, 3, height, width)`` with the slots
+        first / aggregate / last; any real dtype. It is only read.
+    sh_org : list of array_like or None
+        For each item the shifts ``(k, 2)`` px that its motion is added to; None: one of zero each.
+    npart : int
+        Items merged in a node of the tree, at least 2.
+    alt_error : float or None
+        Disagreement [px] from which the registration through touching slots is considered; None or
+        0: templates are single frames.
+    aggregation : {"mean", "max"}
+        How registered items become a template.
+    upsample : int
+        With ``mesh_size``, the precision (1 / upsample px) of the initial shift; else ignored, as in
+        minian.
+    max_sh : int
+        Zero border [px] for the circularity test.
+    circ_thres : float or None
+        Items whose `check_temp` is not above it are not good.
+    mesh_size, niter, bin_thres
+        Non-rigid: mesh elements ``(x, y)``, iterations, threshold of the masks.
+    slot_last : {"second", "last"}
+        The good frame that fills a template's last slot: minian 2.0.2 takes the second.
+    registrar : {"fft"}
+        The method of the registration.
+    n_threads : int or None
+        Threads; None: STILLSCOPE_NUM_THREADS, else those of the dask worker, else OMP_NUM_THREADS,
+        else what the process may use. The result does not depend on it.
+
+    Returns
+    -------
+    template : numpy.ndarray
+        ``(3, height, width)``, or ``(height, width)`` without ``alt_error``. float64 for the mean of
+        integers, else of the dtype of ``varr``. NaN where no item has a finite pixel.
+    shifts : numpy.ndarray
+        float64 ``(sum of k, 2)`` px, centred; NaN for frames without a finite pixel.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was expected and what came.
+
+    Warns
+    -----
+    UserWarning
+        For each group of which less than 90 % is good; for frames with non-finite pixels.
+    """
+    npart, settings = _chunk_options(
+        npart, alt_error, aggregation, upsample, max_sh, circ_thres, mesh_size, niter, bin_thres,
+        slot_last=slot_last, registrar=registrar, n_threads=n_threads,
+    )  # fmt: skip
+    array = _check.frames(varr, "varr", (3, 4))
+    if mesh_size is not None:
+        return _mesh.est_motion_chunk_mesh(
+            array, sh_org, npart, settings["alt_error"], aggregation=aggregation,
+            upsample=upsample, max_sh=max_sh, circ_thres=circ_thres, mesh_size=mesh_size,
+            niter=niter, bin_thres=bin_thres, slot_last=slot_last, check_temp=check_temp,
+        )  # fmt: skip
+    if sh_org is not None:
+        sh_org = [_check.real_array(rows, "sh_org", (2,)).astype(np.float64) for rows in sh_org]
+    threads = _check.threads(n_threads)
+    result = _core.est_motion_chunk(
+        _check.kernel_array(array), sh_org, n_threads=threads, **settings
+    )
+    _warn_of(result, circ_thres)
+    dtype = _template_dtype(array.dtype, aggregation)
+    return result["template"].astype(dtype, copy=False), result["shifts"]
+
+
+def _chunk_options(
+    npart: int,
+    alt_error: float | None,
+    aggregation: str = "mean",
+    upsample: int = 100,
+    max_sh: int = 100,
+    circ_thres: float | None = None,
+    mesh_size: tuple[int, int] | None = None,
+    niter: int = 100,
+    bin_thres: float | None = None,
+    *,
+    slot_last: str = "second",
+    registrar: str = "fft",
+    n_threads: int | None = None,
+) -> tuple[int, dict[str, Any]]:
+    """Checks the options of `est_motion_chunk`, at the call that names them; those of the tree."""
+    settings = _estimate_settings(
+        npart, alt_error, aggregation, max_sh, circ_thres, slot_last, registrar
+    )
+    if n_threads is not None:
+        _check.integer(n_threads, "n_threads", 1)
+    _check.integer(upsample, "upsample", 1)
+    _check.integer(niter, "niter", 1)
+    _check.optional_number(bin_thres, "bin_thres")
+    if mesh_size is not None:
+        _check_mesh_size(mesh_size)
+    return settings["npart"], settings
+
+
+def _check_mesh_size(mesh_size: Any) -> None:
+    if not isinstance(mesh_size, (tuple, list, np.ndarray)) or len(mesh_size) != 2:
+        raise TypeError(f"mesh_size: expected two integers (x, y), got {mesh_size!r}")
+    for size in mesh_size:
+        _check.integer(size, "mesh_size", 1)
+
+
+def _template_dtype(dtype: np.dtype, aggregation: str) -> np.dtype:
+    """dtype of a template of frames of ``dtype``."""
+    if aggregation == "max" or dtype.kind == "f":
+        return dtype.newbyteorder("=")
+    return np.dtype(np.float64)
+
+
+def est_motion_perframe(
+    src: np.ndarray,
+    dst: np.ndarray,
+    upsample: int = 100,
+    src_ma: np.ndarray | None = None,
+    dst_ma: np.ndarray | None = None,
+    mesh_size: tuple[int, int] | None = None,
+    niter: int = 100,
+    src_fft: np.ndarray | None = None,
+    dst_fft: np.ndarray | None = None,
+) -> np.ndarray:
+    """The motion that brings ``src`` onto ``dst``.
+
+    Parameters
+    ----------
+    src, dst : numpy.ndarray
+        Frames of one shape ``(height, width)``, any real dtype.
+    upsample, src_ma, dst_ma, mesh_size, niter
+        Used with ``mesh_size`` only: precision of the initial shift, masks, mesh elements (x, y),
+        iterations.
+    src_fft, dst_fft : numpy.ndarray or None
+        ``np.fft.rfft2`` of ``src`` and ``dst``, where the caller has them.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(2,)``, px; with ``mesh_size`` B-spline coefficients
+        ``(2, mesh_size[1] + 3, mesh_size[0] + 3)``.
+    """
+    src, dst = _check.frames(src, "src", (2,)), _check.frames(dst, "dst", (2,))
+    if src.shape != dst.shape:
+        raise ValueError(f"dst: expected the shape of src, {src.shape}, got {dst.shape}")
+    if mesh_size is not None:
+        _check_mesh_size(mesh_size)
+        return _mesh.register_mesh(
+            src, dst, upsample=upsample, src_mask=src_ma, dst_mask=dst_ma, mesh_size=mesh_size,
+            niter=niter,
+        )  # fmt: skip
+    if src_fft is None:
+        src_fft = np.fft.rfft2(_finite(src))
+    if dst_fft is None:
+        dst_fft = np.fft.rfft2(_finite(dst))
+    return -_xcorr_subpixel(src_fft, dst_fft, src.shape) + 0.0  # never minus zero
+
+
+def _finite(frame: np.ndarray) -> np.ndarray:
+    """The frame, its non-finite pixels replaced by the mean of the finite ones."""
+    if frame.dtype.kind != "f":
+        return frame
+    finite = np.isfinite(frame)
+    if finite.all():
+        return frame
+    mean = frame[finite].mean(dtype=np.float64) if finite.any() else np.nan
+    return np.where(finite, frame, np.asarray(mean, frame.dtype))
+
+
+def _xcorr_subpixel(
+    src_fft: np.ndarray, dst_fft: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """Peak of the circular cross-correlation, refined by a parabola: where ``src`` has moved to.
+
+    Parameters
+    ----------
+    src_fft, dst_fft : numpy.ndarray
+        Spectra ``(height, width // 2 + 1)`` in the layout of ``np.fft.rfft2``.
+    shape : tuple of int
+        ``(height, width)`` of the frames.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(2,)``, px: minus the correction. NaN where a spectrum is not finite.
+    """
+    spectra = [np.ascontiguousarray(s, dtype=np.complex128) for s in (src_fft, dst_fft)]
+    height, width = (_check.integer(n, "shape", 1) for n in shape)
+    for spectrum, name in zip(spectra, ("src_fft", "dst_fft")):
+        if spectrum.shape != (height, width // 2 + 1):
+            expected = (height, width // 2 + 1)
+            raise ValueError(f"{name}: expected shape {expected}, got {spectrum.shape}")
+    if not all(np.isfinite(s).all() for s in spectra):
+        return np.full(2, np.nan)
+    return _core.displacement_from_spectra(*spectra, height, width)
+
+
+def match_temp(
+    src: np.ndarray, dst: np.ndarray, max_sh: int, local: bool, subpixel: bool = False
+) -> np.ndarray:
+    """Shift that brings ``src`` onto ``dst``, by normalised correlation within ``max_sh``.
+
+    Parameters
+    ----------
+    src, dst : numpy.ndarray
+        Frames ``(height, width)``, any real dtype.
+    max_sh : int
+        The largest shift looked for [px].
+    local : bool
+        Take the local maximum nearest to no shift rather than the highest.
+    subpixel : bool
+        Refine by a quadratic fit.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(2,)``, px: float64 with ``subpixel``, else int64.
+    """
+    frames = (
+        np.asarray(_check.frames(f, n, (2,)), np.float32) for f, n in ((src, "src"), (dst, "dst"))
+    )
+    shift = _core.match_template(
+        *frames,
+        max_sh=_check.integer(max_sh, "max_sh", 0),
+        local=bool(local),
+        subpixel=bool(subpixel),
+    )
+    return shift if subpixel else shift.astype(np.int64)
+
+
+def check_temp(fm: np.ndarray, max_sh: int) -> float:
+    """Circularity of the region where a frame resembles itself; near 1 for a good template.
+
+    Parameters
+    ----------
+    fm : numpy.ndarray
+        ``(height, width)``, any real dtype.
+    max_sh : int
+        Zero border [px] round the frame.
+
+    Returns
+    -------
+    float
+        ``4 pi area / perimeter**2``, or 0 where the region is not one piece.
+    """
+    frame = _check.kernel_array(_check.frames(fm, "fm", (2,)))
+    return _core.circularity(frame, _check.integer(max_sh, "max_sh", 0))
+
+
+def get_mask(fm: np.ndarray, bin_thres: float, bin_wnd: int) -> np.ndarray:
+    """Pixels that exceed the mean of their neighbourhood by more than ``bin_thres``.
+
+    Parameters
+    ----------
+    fm : numpy.ndarray
+        uint8 ``(height, width)``.
+    bin_thres : float
+        Grey levels.
+    bin_wnd : int
+        Side of the neighbourhood [px], odd and above 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool ``(height, width)``.
+    """
+    frame = _check.frames(fm, "fm", (2,))
+    if frame.dtype != np.uint8:
+        raise TypeError(f"fm: expected dtype uint8, got {frame.dtype}")
+    window = _check.integer(bin_wnd, "bin_wnd", 3)
+    if window % 2 == 0:
+        raise ValueError(f"bin_wnd: expected an odd number above 1, got {window}")
+    return _core.adaptive_mask(frame, _check.number(bin_thres, "bin_thres"), window)
+
+
+# --- applying -------------------------------------------------------------------------------------
+
+
+def apply_transform(
+    varr: xr.DataArray,
+    trans: xr.DataArray,
+    fill: float = 0,
+    mesh_size: tuple[int, int] | None = None,
+    *,
+    grid: str = "exact",
+    n_threads: int | None = None,
+) -> xr.DataArray:
+    """Apply shifts, or B-spline coefficients, to a movie.
+
+    Parameters
+    ----------
+    varr : xarray.DataArray
+        Over dask or NumPy, with the dims that the labels of ``shift_dim`` name (``height`` and
+        ``width``). Its frames need not have the size on which ``trans`` was estimated.
+    trans : xarray.DataArray
+        As of `estimate_motion`: dim ``shift_dim``, and ``grid0``, ``grid1`` for coefficients. Other
+        dims are matched with those of ``varr`` by name and label, or broadcast.
+    fill : float
+        Value outside the frame; one that the movie's dtype holds.
+    mesh_size : tuple of int or None
+        For coefficients: taken from their grid where None.
+    grid : {"exact", "cv2"}
+        Sample at the exact position (as OpenCV 5), or at multiples of 1/32 px (as OpenCV 4).
+    n_threads : int or None
+        As in `est_motion_chunk`.
+
+    Returns
+    -------
+    xarray.DataArray
+        Lazy, of the name, attributes, coordinates and dtype of ``varr``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument; `xarray.AlignmentError` where labels of a shared dim differ.
+    """
+    fill = _check_apply(varr, trans, fill, "trans")
+    _check.choice(grid, "grid", ("exact", "cv2"))
+    threads = _check.threads(n_threads)
+    spatial = _spatial_dims(varr, trans)
+    is_mesh = "grid0" in trans.dims
+    if is_mesh:
+        core = ["shift_dim", "grid0", "grid1"]
+        if mesh_size is not None:
+            _check_mesh_size(mesh_size)
+        options = {"fill": fill, "mesh_size": mesh_size}
+        block = _transform_perframe_mesh
+    else:
+        core = ["shift_dim"]
+        options = {"fill": fill, "grid": grid, "n_threads": threads}
+        block = _transform_perframe_block
+    return _apply_lazily(block, varr, spatial, trans, core, options)
+
+
+def _check_apply(varr: Any, shifts: Any, fill: Any, name: str) -> float:
+    for value, argument in ((varr, "varr"), (shifts, name)):
+        if not isinstance(value, xr.DataArray):
+            got = type(value).__name__
+            raise TypeError(f"{argument}: expected an xarray.DataArray, got {got}")
+    _check.real_array(np.empty((0,) * varr.ndim, varr.dtype), "varr", (varr.ndim,))
+    if "shift_dim" not in shifts.dims or shifts.sizes["shift_dim"] != 2:
+        raise ValueError(f"{name}: expected a dim 'shift_dim' of size 2, got {dict(shifts.sizes)}")
+    return _check.fill(fill, varr.dtype)
+
+
+def _spatial_dims(varr: xr.DataArray, shifts: xr.DataArray) -> list[str]:
+    """The dims that the two components of a shift move, in their order."""
+    labels = shifts.coords["shift_dim"].values if "shift_dim" in shifts.coords else None
+    spatial = ["height", "width"] if labels is None else [str(label) for label in labels]
+    missing = [d for d in spatial if d not in varr.dims]
+    if missing:
+        raise ValueError(f"varr: expected dims {spatial}, got {varr.dims} without {missing}")
+    return spatial
+
+
+def _apply_lazily(
+    block: Any,
+    varr: xr.DataArray,
+    spatial: list[str],
+    shifts: xr.DataArray,
+    core: list[str],
+    options: dict[str, Any],
+) -> xr.DataArray:
+    """``block`` over the chunks of ``varr`` and ``shifts``, whose core dims are made one chunk."""
+    if varr.chunks is None:
+        varr = varr.chunk()
+    varr = varr.chunk({d: -1 for d in spatial})
+    if shifts.chunks is not None:
+        shifts = shifts.chunk({d: -1 for d in core})
+    result = xr.apply_ufunc(
+        block,
+        varr,
+        shifts,
+        input_core_dims=[spatial, core],
+        output_core_dims=[spatial],
+        dask="parallelized",
+        output_dtypes=[varr.dtype],
+        join="exact",
+        keep_attrs="override",
+        kwargs=options,
+    )
+    # shift_dim is gone from the result, and scalar coordinates of the shifts are none of the movie's.
+    result = result.drop_vars(
+        [c for c in result.coords if c not in varr.coords and c not in result.dims]
+    )
+    return result.assign_attrs(varr.attrs).rename(varr.name)
+
+
+def _perframe(frames: np.ndarray, shifts: np.ndarray, core: int) -> tuple:
+    """``frames`` (..., h, w) and ``shifts`` (..., *core) with broadcast, flattened leading axes."""
+    lead = np.broadcast_shapes(frames.shape[:-2], shifts.shape[: shifts.ndim - core])
+    tail = shifts.shape[shifts.ndim - core :]
+    flat = np.broadcast_to(frames, lead + frames.shape[-2:]).reshape(-1, *frames.shape[-2:])
+    return lead, flat, np.broadcast_to(shifts, lead + tail).reshape(-1, *tail)
+
+
+def _transform_perframe_block(
+    frames: np.ndarray, shifts: np.ndarray, fill: float, grid: str, n_threads: int | None
+) -> np.ndarray:
+    """The rigid warp of a block of frames, in one call."""
+    lead, flat, rows = _perframe(frames, shifts, 1)
+    out = np.empty(flat.shape, frames.dtype)
+    if out.size:
+        _translate(
+            flat, rows.astype(np.float64), out, fill=fill, grid=grid, rounding="truncate",
+            n_threads=n_threads,
+        )  # fmt: skip
+    return out.reshape(lead + frames.shape[-2:])
+
+
+def _transform_perframe_mesh(
+    frames: np.ndarray, coefficients: np.ndarray, fill: float, mesh_size: Any
+) -> np.ndarray:
+    """The B-spline warp of a block of frames."""
+    lead, flat, grids = _perframe(frames, coefficients, 3)
+    out = np.empty(flat.shape, frames.dtype)
+    for i, (frame, coefs) in enumerate(zip(flat, grids)):
+        out[i] = _mesh.transform_mesh(frame, coefs, fill, mesh_size=mesh_size)
+    return out.reshape(lead + frames.shape[-2:])
+
+
+def transform_perframe(
+    fm: np.ndarray,
+    tx_coef: np.ndarray,
+    fill: float = 0,
+    param: np.ndarray | None = None,
+    mesh_size: tuple[int, int] | None = None,
+    *,
+    grid: str = "exact",
+) -> np.ndarray:
+    """Warp one frame.
+
+    Parameters
+    ----------
+    fm : numpy.ndarray
+        ``(height, width)``, any real dtype. It is only read.
+    tx_coef : numpy.ndarray
+        A shift ``(2,)`` px, or B-spline coefficients ``(2, grid0, grid1)``.
+    fill : float
+        Value outside the frame, with which edge pixels blend.
+    param : sequence of float or None
+        Fixed parameters as of `get_bspline_param`, for coefficients.
+    mesh_size : tuple of int or None
+        For coefficients: taken from their grid where None.
+    grid : {"exact", "cv2"}
+        As in `apply_transform`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the shape and dtype of ``fm``; integers are truncated.
+    """
+    frame = _check.frames(fm, "fm", (2,))
+    fill = _check.fill(fill, frame.dtype)
+    coefficients = np.asarray(tx_coef)
+    if coefficients.ndim > 1:
+        return _mesh.transform_mesh(frame, coefficients, fill, param, mesh_size)
+    _check.choice(grid, "grid", ("exact", "cv2"))
+    shift = _check.shift_rows(coefficients[None], "tx_coef", 1)
+    out = np.empty((1, *frame.shape), frame.dtype)
+    # One frame: the cost of threads would be more than its own.
+    _translate(frame[None], shift, out, fill=fill, grid=grid, rounding="truncate", n_threads=1)
+    return out[0]
+
+
+def apply_shifts(varr: xr.DataArray, shifts: xr.DataArray, fill: float = np.nan) -> xr.DataArray:
+    """Roll each frame by its shift, rounded to whole pixels (half to even).
+
+    Parameters
+    ----------
+    varr, shifts : xarray.DataArray
+        As in `apply_transform`.
+    fill : float
+        Value of vacated pixels; one that the movie's dtype holds.
+
+    Returns
+    -------
+    xarray.DataArray
+        Lazy, as of `apply_transform`. Frames without any number stay so.
+    """
+    fill = _check_apply(varr, shifts, fill, "shifts")
+    spatial = _spatial_dims(varr, shifts)
+    options = {"fill": fill}
+    return _apply_lazily(_shift_perframe_block, varr, spatial, shifts, ["shift_dim"], options)
+
+
+def _shift_perframe_block(frames: np.ndarray, shifts: np.ndarray, fill: float) -> np.ndarray:
+    lead, flat, rows = _perframe(frames, shifts, 1)
+    out = np.empty(flat.shape, frames.dtype)
+    for i, (frame, shift) in enumerate(zip(flat, rows)):
+        _roll(frame, shift, fill, out[i])
+    return out.reshape(lead + frames.shape[-2:])
+
+
+def shift_perframe(fm: np.ndarray, sh: np.ndarray, fill: float = np.nan) -> np.ndarray:
+    """Roll one frame by a shift, rounded to whole pixels (half to even).
+
+    Parameters
+    ----------
+    fm : numpy.ndarray
+        ``(height, width)``. A frame of nothing but NaN comes back as it is.
+    sh : numpy.ndarray
+        ``(2,)``, px. One that is not finite gives a frame of ``fill``.
+    fill : float
+        Value of vacated pixels; one that the frame's dtype holds.
+
+    Returns
+    -------
+    numpy.ndarray
+        A new frame of the shape and dtype of ``fm``.
+    """
+    frame = _check.frames(fm, "fm", (2,))
+    out = np.empty(frame.shape, frame.dtype)
+    fill = _check.fill(fill, frame.dtype)
+    _roll(frame, _check.shift_rows(np.asarray(sh)[None], "sh", 1)[0], fill, out)
+    return out
+
+
+def _roll(frame: np.ndarray, shift: np.ndarray, fill: float, out: np.ndarray) -> None:
+    if frame.dtype.kind == "f" and np.isnan(frame).all():
+        out[...] = frame
+        return
+    out[...] = fill
+    if not np.isfinite(shift).all():
+        return
+    source, target = [], []
+    for size, step in zip(frame.shape, np.rint(shift)):
+        step = int(np.clip(step, -size, size))
+        source.append(slice(max(0, -step), size - max(0, step)))
+        target.append(slice(max(0, step), size - max(0, -step)))
+    out[tuple(target)] = frame[tuple(source)]
+
+
+def get_bspline_param(img: np.ndarray, mesh_size: tuple[int, int]) -> tuple[float, ...]:
+    """Fixed parameters of the B-spline transform over an image, as SimpleITK states them.
+
+    Parameters
+    ----------
+    img : numpy.ndarray
+        ``(height, width)``.
+    mesh_size : tuple of int
+        Mesh elements ``(x, y)``.
+    """
+    _check_mesh_size(mesh_size)
+    return _mesh.bspline_param(img, mesh_size)
+
+
+def get_mesh_size(fm: np.ndarray) -> tuple[int, int]:
+    """A mesh element for every 100 px of a frame, at least 1, for (height, width)."""
+    return _mesh.mesh_size_of(fm)

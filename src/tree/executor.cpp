@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "stillscope/tree/executor.hpp"
+
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+#include <tbb/partitioner.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include "stillscope/core/error.hpp"
+
+namespace stillscope {
+namespace {
+
+tbb::task_arena& arena_of(std::size_t threads) {
+  // Never destroyed: a static's destructor may come after oneTBB's own.
+  static auto* arenas = new std::map<std::size_t, tbb::task_arena>;
+  static std::mutex mutex;
+  const std::scoped_lock lock(mutex);
+  return arenas->try_emplace(threads, static_cast<int>(threads)).first->second;
+}
+
+/// The number that `text` starts with, where that is at least 1; OMP_NUM_THREADS may be a list.
+std::optional<std::size_t> leading_count(std::string_view text) {
+  std::size_t value = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (result.ec != std::errc{} || value == 0) return std::nullopt;
+  return value;
+}
+
+std::size_t threads_of_affinity() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) {
+    return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
+  }
+#endif
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
+/// The quota of control groups version 2 ("max 100000" or "150000 100000"), rounded up.
+std::optional<std::size_t> threads_of_quota() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  double quota = 0.0;
+  double period = 0.0;
+  if (!(file >> quota >> period) || quota <= 0.0 || period <= 0.0) return std::nullopt;
+  return static_cast<std::size_t>(std::max(1.0, quota / period + 0.999));
+}
+
+}  // namespace
+
+TbbExecutor::TbbExecutor(std::size_t threads) : threads_(threads) {
+  if (threads == 0) throw_invalid("threads", "at least 1", threads);
+}
+
+void TbbExecutor::for_each(std::size_t count,
+                           const std::function<void(std::size_t)>& body) const {
+  arena_of(threads_).execute([&] {
+    tbb::parallel_for(
+        tbb::blocked_range<std::size_t>(0, count, 1),
+        [&](const tbb::blocked_range<std::size_t>& range) {
+          for (std::size_t i = range.begin(); i != range.end(); ++i) body(i);
+        },
+        tbb::simple_partitioner());
+  });
+}
+
+std::size_t thread_count(std::optional<std::size_t> requested) {
+  if (requested) {
+    if (*requested == 0) throw_invalid("n_threads", "at least 1", *requested);
+    return *requested;
+  }
+  if (const char* text = std::getenv("STILLSCOPE_NUM_THREADS"); text != nullptr && *text != '\0') {
+    const auto count = leading_count(text);
+    if (!count) throw_invalid("STILLSCOPE_NUM_THREADS", "a number of at least 1", text);
+    return *count;
+  }
+  if (const char* text = std::getenv("OMP_NUM_THREADS"); text != nullptr) {
+    if (const auto count = leading_count(text)) return *count;
+  }
+  return std::min(threads_of_affinity(), threads_of_quota().value_or(threads_of_affinity()));
+}
+
+std::unique_ptr<Executor> make_executor(std::optional<std::size_t> threads) {
+  const std::size_t count = thread_count(threads);
+  if (count == 1) return std::make_unique<SerialExecutor>();
+  return std::make_unique<TbbExecutor>(count);
+}
+
+}  // namespace stillscope

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Build everything and run every test, on a fresh Debian or Ubuntu machine too: ./test.sh
+#
+# Installs what is missing (apt-get, with root or sudo) and keeps all it makes under build/.
+
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=setup.sh
+source "$here/setup.sh"
+
+# Configure and build one CMake preset, and run its tests.
+build_preset() {
+  cmake --preset "$1" && cmake --build --preset "$1"
+}
+
+test_preset() {
+  local command=(ctest --preset "$1")
+  # ThreadSanitizer of older compilers can't live with as much address randomisation as newer
+  # kernels do; where the machine lets us, run without.
+  if [[ $1 == tsan ]] && setarch "$(uname -m)" -R true 2>/dev/null; then
+    command=(setarch "$(uname -m)" -R "${command[@]}")
+  fi
+  "${command[@]}"
+}
+
+# The README's other command, in a folder of its own: does it leave what it promises?
+main_job() {
+  local out name
+  out=$(mktemp -d)
+  # shellcheck disable=SC2064 # the folder of now, not of then
+  trap "rm -rf '$out'" EXIT
+  "$root/run.sh" --output "$out/out"
+  for name in shifts.csv corrected.avi correction.png; do
+    [[ -s $out/out/$name ]] || fail "run.sh left no $name"
+  done
+}
+
+# The wheel, built from the source distribution rather than from this tree, can be imported.
+wheel_from_sdist() {
+  local dist=$root/build/dist
+  rm -rf "$dist"
+  "$venv/bin/python" -m build --outdir "$dist" "$root"
+  "$venv/bin/python" -m pip install --no-deps --target "$dist/unpacked" "$dist"/*.whl
+  # -P and the path: neither this tree nor the environment's own copy may answer.
+  PYTHONPATH=$dist/unpacked "$venv/bin/python" -c "
+import stillscope
+assert stillscope.__file__.startswith('$dist/unpacked'), stillscope.__file__
+print('wheel from sdist:', stillscope.__version__)"
+}
+
+# closing PATTERN: the last line of the last step's log that matches, so that one sees what ran.
+closing() {
+  local line
+  line=$(grep -E "$1" "$log" | tail -n 1) || fail "no tests ran: see $log"
+  printf '    %s\n' "$line"
+}
+
+cd "$root"
+setup video,plot
+install_package test
+
+for preset in dev asan tsan; do
+  step "build the C++ tests ($preset)" build_preset "$preset"
+  step "run the C++ tests ($preset)" test_preset "$preset"
+  closing 'tests passed'
+done
+step "run the Python tests" "$venv/bin/python" -m pytest -p no:cacheprovider tests/python
+closing ' passed'
+step "run the main job (run.sh)" main_job
+hash=$(sources_hash)
+if ! is_stamped sdist "$hash"; then
+  step "build the wheel from the sdist" wheel_from_sdist
+  stamp sdist "$hash"
+fi
+printf 'all tests passed\n'
