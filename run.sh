@@ -3,7 +3,7 @@
 # Correct the motion of a recording, on a fresh Debian or Ubuntu machine too:
 #
 #   ./run.sh                                  a simulated recording with known motion
-#   ./run.sh session1/ -o session1/corrected  your own; ./run.sh --help says more
+#   ./run.sh mouse1/ -o mouse1/corrected      your own; ./run.sh --help says more
 #
 # Installs what is missing (apt-get, with root or sudo), builds the package into build/venv and
 # runs `stillscope correct`. The system's Python is left alone.

@@ -6,7 +6,7 @@
 
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 venv=$root/build/venv
 logs=$root/build/logs
 wheelhouse=$root/build/wheelhouse
@@ -20,20 +20,36 @@ fail() {
 
 # step WHAT COMMAND...: one line of output; the command's own goes to a log, shown if it fails.
 step() {
-  local what=$1 start=$SECONDS status=0
+  local what=$1 start=$SECONDS status
   shift
   mkdir -p "$logs"
-  log=$logs/$(printf '%s' "$what" | tr -cs '[:alnum:]' '-').log
+  log=$(printf '%s' "$what" | tr -cs '[:alnum:]' '-')
+  log=$logs/${log%-}.log
   printf '%-44s ' "$what"
-  # A child, not a subshell: bash ignores `set -e` in whatever stands left of `||`.
-  ("$@") >"$log" 2>&1 </dev/null &
-  wait $! || status=$?
+  # Not `(...) || status=$?`: left of `||` bash ignores `set -e`.
+  set +e
+  (
+    set -e
+    "$@"
+  ) >"$log" 2>&1 </dev/null
+  status=$?
+  set -e
   if ((status != 0)); then
     printf 'FAILED after %d s\n' $((SECONDS - start))
     tail -n 60 "$log" >&2
     fail "$what: exit status $status; the whole output is in $log"
   fi
   printf 'done (%d s)\n' $((SECONDS - start))
+}
+
+# is_stamped NAME CONTENT, stamp NAME CONTENT: what was last done, kept in the environment, with
+# which it goes.
+is_stamped() {
+  [[ -f $venv/.stamp-$1 && $(<"$venv/.stamp-$1") == "$2" ]]
+}
+
+stamp() {
+  printf '%s\n' "$2" >"$venv/.stamp-$1"
 }
 
 # --- system packages -----------------------------------------------------------------------------
@@ -52,7 +68,9 @@ missing_packages() {
 }
 
 apt_get() {
-  local command=(env DEBIAN_FRONTEND=noninteractive apt-get -y -q "$@")
+  local command=(
+    env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=300 "$@"
+  )
   if ((EUID == 0)); then
     "${command[@]}"
   else
@@ -97,10 +115,9 @@ system_python() {
 
 # Whether the environment runs, lies where it was made, and has the system's version of Python.
 venv_is_good() {
-  local check='import pip, sys; print(sys.prefix, *sys.version_info[:2])'
   local version='import sys; print(*sys.version_info[:2])'
-  [[ -x $venv/bin/python ]] &&
-    [[ $("$venv/bin/python" -c "$check" 2>/dev/null) == "$venv $("$1" -c "$version")" ]]
+  [[ -x $venv/bin/python ]] && is_stamped home "$venv" && "$venv/bin/python" -c 'import pip' &&
+    [[ $("$venv/bin/python" -c "$version") == "$("$1" -c "$version")" ]]
 }
 
 make_venv() {
@@ -108,8 +125,9 @@ make_venv() {
   python=$(system_python)
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
     fail "Python 3.10 or newer is needed, $python is $("$python" -V)"
-  venv_is_good "$python" && return
+  venv_is_good "$python" 2>/dev/null && return
   step "make the virtual environment" "$python" -m venv --clear "$venv"
+  stamp home "$venv"
 }
 
 # --- the package ---------------------------------------------------------------------------------
@@ -122,7 +140,7 @@ sources_hash() {
       -name __pycache__ -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     "$venv/bin/python" -VV
     if command -v dpkg-query >/dev/null; then
-      dpkg-query -W -f='${Package} ${Version}\n' "${system_packages[@]}"
+      dpkg-query -W -f='${Package} ${Version}\n' "${system_packages[@]}" || true
     fi
   } | sha256sum
 }
@@ -136,16 +154,7 @@ build_wheel() {
 install_extras() {
   local wheel
   wheel=$(printf '%s\n' "$wheelhouse"/stillscope-*.whl)
-  "$venv/bin/python" -m pip install "stillscope[$1] @ file://$wheel"
-}
-
-# is_stamped NAME CONTENT, stamp NAME CONTENT: what was last done, kept in the environment itself.
-is_stamped() {
-  [[ -f $venv/.stamp-$1 && $(<"$venv/.stamp-$1") == "$2" ]]
-}
-
-stamp() {
-  printf '%s\n' "$2" >"$venv/.stamp-$1"
+  "$venv/bin/python" -m pip install "${wheel}[$1]"
 }
 
 # install_package EXTRAS: the package, built anew where its sources changed, with these extras.
@@ -153,7 +162,6 @@ install_package() {
   local hash wanted
   hash=$(sources_hash)
   if ! is_stamped package "$hash" || ! ls "$wheelhouse"/stillscope-*.whl >/dev/null 2>&1; then
-    rm -f "$venv"/.stamp-*
     step "build the package" build_wheel
     stamp package "$hash"
   fi

@@ -8,9 +8,11 @@ here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=setup.sh
 source "$here/setup.sh"
 
-# Configure and build one CMake preset, and run its tests.
 build_preset() {
-  cmake --preset "$1" && cmake --build --preset "$1"
+  # CMake refuses a build folder that was made elsewhere.
+  grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "build/$1/CMakeCache.txt" || rm -rf "build/$1"
+  cmake --preset "$1"
+  cmake --build --preset "$1"
 }
 
 test_preset() {
@@ -41,11 +43,12 @@ wheel_from_sdist() {
   rm -rf "$dist"
   "$venv/bin/python" -m build --outdir "$dist" "$root"
   "$venv/bin/python" -m pip install --no-deps --target "$dist/unpacked" "$dist"/*.whl
-  # -P and the path: neither this tree nor the environment's own copy may answer.
-  PYTHONPATH=$dist/unpacked "$venv/bin/python" -c "
+  # First on the path: the environment's own copy may not answer.
+  PYTHONPATH=$dist/unpacked "$venv/bin/python" - "$dist/unpacked" <<'EOF'
+import sys
 import stillscope
-assert stillscope.__file__.startswith('$dist/unpacked'), stillscope.__file__
-print('wheel from sdist:', stillscope.__version__)"
+assert stillscope.__file__.startswith(sys.argv[1]), stillscope.__file__
+EOF
 }
 
 # closing PATTERN: the last line of the last step's log that matches, so that one sees what ran.

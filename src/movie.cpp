@@ -33,18 +33,6 @@ MotionEstimate reduce(const Input& input, std::size_t chunk, const ChunkSettings
 }
 
 template <Pixel T>
-T to_pixel(float value, Rounding rounding) {
-  if constexpr (std::is_floating_point_v<T>) {
-    return static_cast<T>(value);
-  } else {
-    constexpr auto lowest = static_cast<float>(std::numeric_limits<T>::lowest());
-    constexpr auto highest = static_cast<float>(std::numeric_limits<T>::max());
-    const float whole = rounding == Rounding::nearest ? std::nearbyint(value) : value;
-    return static_cast<T>(static_cast<std::int32_t>(std::clamp(whole, lowest, highest)));
-  }
-}
-
-template <Pixel T>
 void check_fill(double fill) {
   if constexpr (std::is_integral_v<T>) {
     const auto lowest = static_cast<double>(std::numeric_limits<T>::lowest());
@@ -58,18 +46,38 @@ void check_fill(double fill) {
   }
 }
 
+/// Warps frames one after the other; one object a thread.
 template <Pixel T>
-void apply_to_frame(const FrameView<const T>& frame, const Shift& shift, const FrameView<T>& out,
-                    const ApplySettings& settings, RowWarper<T>& warper, std::vector<float>& row) {
-  const Translation translation(shift, frame.extent(), settings.grid);
-  row.resize(frame.width());
-  for (std::size_t y = 0; y < frame.height(); ++y) {
-    warper(frame, translation, static_cast<float>(settings.fill), y, row.data());
-    for (std::size_t x = 0; x < frame.width(); ++x) {
-      out(y, x) = to_pixel<T>(row[x], settings.rounding);
+class FrameWarper {
+ public:
+  void operator()(const FrameView<const T>& frame, const Shift& shift, const FrameView<T>& out,
+                  const ApplySettings& settings) {
+    const Translation translation(shift, frame.extent(), settings.grid);
+    const auto fill = static_cast<float>(settings.fill);
+    warped_.resize(frame.width());
+    pixels_.resize(frame.width());
+    for (std::size_t y = 0; y < frame.height(); ++y) {
+      const bool in_place = out.has_contiguous_rows();
+      if constexpr (std::is_same_v<T, float>) {
+        if (in_place) {
+          warper_(frame, translation, fill, y, out.row(y));
+          continue;
+        }
+      }
+      warper_(frame, translation, fill, y, warped_.data());
+      T* row = in_place ? out.row(y) : pixels_.data();
+      pixel_kernels<T>().from_float(warped_.data(), frame.width(),
+                                    settings.rounding == Rounding::truncate, row);
+      if (in_place) continue;
+      for (std::size_t x = 0; x < frame.width(); ++x) out(y, x) = row[x];
     }
   }
-}
+
+ private:
+  RowWarper<T> warper_;
+  std::vector<float> warped_;
+  std::vector<T> pixels_;
+};
 
 }  // namespace
 
@@ -107,15 +115,11 @@ void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts
                   std::to_string(out.size()) + " frames of " + to_string(out.extent()));
   }
   check_fill<T>(settings.fill);
-  struct Scratch {
-    RowWarper<T> warper;
-    std::vector<float> row;
-  };
-  Pool<std::unique_ptr<Scratch>> pool;
+  Pool<std::unique_ptr<FrameWarper<T>>> pool;
   executor.for_each(movie.size(), [&](std::size_t i) {
-    auto scratch = pool.take([] { return std::make_unique<Scratch>(); });
-    apply_to_frame(movie[i], shifts[i], out[i], settings, scratch->warper, scratch->row);
-    pool.give(std::move(scratch));
+    auto warper = pool.take([] { return std::make_unique<FrameWarper<T>>(); });
+    (*warper)(movie[i], shifts[i], out[i], settings);
+    pool.give(std::move(warper));
   });
 }
 

@@ -52,6 +52,7 @@ py::dict counts_dict(const TreeCounts& counts) {
   dict["leaves"] = counts.leaves;
   dict["nodes"] = counts.nodes;
   dict["registrations"] = counts.registrations;
+  dict["spared"] = counts.spared;
   dict["warps"] = counts.warps;
   dict["spectra"] = counts.spectra;
   dict["fallbacks"] = counts.fallbacks;

@@ -30,7 +30,7 @@ msCam10). Without any, a short recording with known motion is simulated, and the
 _EXAMPLE = """\
 examples:
   stillscope correct                                  try it on a simulated recording
-  stillscope correct session1/ -o session1/corrected  all videos of a folder
+  stillscope correct mouse1/ -o mouse1/corrected      all videos of a folder
   stillscope correct msCam*.avi --threads 4           some files, four threads
 """
 
@@ -68,7 +68,9 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="stillscope", description="Motion correction for calcium-imaging movies."
     )
-    parser.add_argument("--version", action="version", version=f"stillscope {version('stillscope')}")
+    parser.add_argument(
+        "--version", action="version", version=f"stillscope {version('stillscope')}"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     correct = commands.add_parser(
         "correct",

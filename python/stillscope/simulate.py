@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Short calcium movies whose motion is known exactly, to try a correction on and to measure its error.
+"""Short calcium movies whose motion is known exactly: to try a correction and measure its error.
 
-The scene is band-limited tissue on a periodic canvas that is larger than the frame. It is moved by a
-Fourier shift, which is exact for any sub-pixel amount, and cropped, so nothing wraps into the frame.
-Cells are Gaussians evaluated at their moved position. The vignette belongs to the sensor and stays.
+The scene is band-limited tissue on a periodic canvas that is larger than the frame. A Fourier
+shift, which is exact for any sub-pixel amount, moves it, and it is cropped, so that nothing wraps
+into the frame. Cells are Gaussians evaluated at their moved position. The vignette belongs to the
+sensor and stays.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def simulate_movie(
     cells : int
         Number of cells that flash, at least 0.
     displacement : array_like, shape (frame, 2), optional
-        Motion to use instead of the random one, finite (height, width) [px]; `limit` is unused then.
+        Motion to use instead of the random one: (height, width) [px], finite. `limit` is unused.
 
     Returns
     -------
@@ -154,7 +155,7 @@ def residual_motion(shifts, displacement) -> tuple[float, float]:
 
 
 def _random_motion(rng, frames, limit):
-    """Random walk that is drawn home, with a jump of 4 to 8 px about every 50 frames: (frame, 2)."""
+    """Random walk that is drawn home, with a jump of 4 to 8 px every 50 frames or so."""
     step = rng.normal(0, 0.5, (frames, 2))
     for t in rng.choice(frames, frames // 50, replace=False):
         angle, size = rng.uniform(0, 2 * np.pi), rng.uniform(4, 8)

@@ -13,7 +13,9 @@ import numpy as np
 
 __all__ = ["find_videos", "read_movie", "write_movie"]
 
-_SUFFIXES = frozenset(".avi .m4v .mj2 .mkv .mov .mp4 .mpeg .mpg .mts .webm .wmv".split())
+_SUFFIXES = frozenset(
+    (".avi", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv")
+)
 _DEFAULT_RATE = 20.0  # [Hz], where a file states none
 _GROW = 256  # frames by which the movie's buffer grows while a file is read
 _LUMA = np.array([299, 587, 114], np.uint32)  # per mille of R, G, B (ITU-R BT.601)
@@ -208,7 +210,9 @@ def _open(av, file):
     try:
         container = av.open(str(file))
     except av.FFmpegError as error:
-        raise ValueError(f"{file}: expected a video file, can't open it ({error.strerror})") from error
+        raise ValueError(
+            f"{file}: expected a video file, can't open it ({error.strerror})"
+        ) from error
     if not container.streams.video:
         container.close()
         raise ValueError(f"{file}: expected a video file, it holds no video stream")
@@ -260,7 +264,7 @@ def _report(file, count, skipped, stated):
     if skipped or stated > count:
         header = f" (the header states {stated})" if stated > count else ""
         warnings.warn(
-            f"{file}: {count} frames read{header}, {skipped} could not be decoded and were left out",
+            f"{file}: {count} frames read{header}, {skipped} could not be decoded, left out",
             UserWarning,
             stacklevel=3,
         )

@@ -7,7 +7,7 @@
 #include <map>
 #include <mutex>
 #include <stdexcept>
-#include <utility>
+#include <tuple>
 
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/error.hpp"
@@ -56,18 +56,16 @@ auto* as_fftw(std::complex<Real>* spectrum) {
 template <std::floating_point Real>
   requires(std::same_as<Real, float> || std::same_as<Real, double>)
 struct RealFft<Real>::Plans {
-  explicit Plans(Extent extent) {
+  Plans(Extent extent, unsigned effort) {
     const int height = static_cast<int>(extent.height);
     const int width = static_cast<int>(extent.width);
     // The new-array functions want these buffers' alignment, not the buffers.
     AlignedBuffer<Real> frame(extent.area());
     AlignedBuffer<std::complex<Real>> spectrum(extent.height * (extent.width / 2 + 1));
-    // ESTIMATE: the same plan in every run, and no second of planning for a size met for the first
-    // time; MEASURE would save a quarter of the transform at 480x752 (docs/performance.md).
     forward = Fftw<Real>::plan_forward(height, width, frame.data(), as_fftw(spectrum.data()),
-                                       FFTW_ESTIMATE);
+                                       effort);
     inverse = Fftw<Real>::plan_inverse(height, width, as_fftw(spectrum.data()), frame.data(),
-                                       FFTW_ESTIMATE);
+                                       effort);
     if (forward == nullptr || inverse == nullptr) {
       destroy();
       throw std::runtime_error("FFTW made no plan for frames of " + to_string(extent));
@@ -91,7 +89,7 @@ struct RealFft<Real>::Plans {
 
 template <std::floating_point Real>
   requires(std::same_as<Real, float> || std::same_as<Real, double>)
-RealFft<Real>::RealFft(Extent extent) : extent_(extent) {
+RealFft<Real>::RealFft(Extent extent, FftPlanning planning) : extent_(extent) {
   constexpr std::size_t longest = std::numeric_limits<int>::max();
   if (extent.area() == 0 || extent.height > longest || extent.width > longest) {
     throw_invalid("extent", "a frame with pixels", to_string(extent));
@@ -99,9 +97,13 @@ RealFft<Real>::RealFft(Extent extent) : extent_(extent) {
   // A plan is a few kilobytes; a process meets a handful of sizes, so plans are kept for good.
   // The mutex comes first: it must outlive the plans, whose destructors lock it.
   const std::scoped_lock lock(planner_mutex());
-  static std::map<std::pair<std::size_t, std::size_t>, std::shared_ptr<const Plans>> plans;
-  auto& entry = plans[{extent.height, extent.width}];
-  if (!entry) entry = std::make_shared<const Plans>(extent);
+  static std::map<std::tuple<std::size_t, std::size_t, FftPlanning>, std::shared_ptr<const Plans>>
+      plans;
+  auto& entry = plans[{extent.height, extent.width, planning}];
+  if (!entry) {
+    entry = std::make_shared<const Plans>(
+        extent, planning == FftPlanning::quick ? FFTW_ESTIMATE : FFTW_MEASURE);
+  }
   plans_ = entry;
 }
 

@@ -38,15 +38,15 @@ WARP_TOLERANCE = 1e-9  # of 255 grey levels; measured 3.3e-13
 WARP_TOLERANCE_FLOAT32 = 1e-4  # measured 7.6e-6, half a unit in the last place of float32
 
 # A float32 movie against the same movie in float64: its templates are rounded.
-FLOAT32_TOLERANCE = 1e-4  # px; measured 2.5e-10
+FLOAT32_TOLERANCE = 1e-4  # px; measured 3.8e-10
 
 SHIFT_TOLERANCE = 0.01  # px, a rolled frame; measured 0
 REPAIR_TOLERANCE = 1e-3  # px, five broken pixels among 4608; measured 3.2e-5
 
 # Ground truth, a known bend of 2 px amplitude; 100 iterations of a 2 x 2 mesh. The descent is
 # minian's, and it stops early: it takes off only part of what the whole-frame shift leaves.
-RIGID_TO_NOTHING = 0.75  # residual after the shift alone / before; measured 0.671, 0.591, 0.584
-MESH_TO_RIGID = 0.985  # residual after the mesh / after the shift; measured 0.948, 0.969, 0.956
+RIGID_TO_NOTHING = 0.75  # residual after the shift alone / before; measured 0.671, 0.591
+MESH_TO_RIGID = 0.985  # residual after the mesh / after the shift; measured 0.948, 0.969
 
 
 # --------------------------------------------------------------------------------------------------
@@ -132,12 +132,12 @@ def assert_chunk_parity(minian, items, incoming=None, npart=3, alt_error=5, **se
     np.testing.assert_allclose(ours[1], motions, rtol=0, atol=MOTION_TOLERANCE)
 
 
-@pytest.mark.parametrize("dtype", ["f8", "u1", "u2", "i4", "?"])
+@pytest.mark.parametrize("dtype", ["f8", "u1", "u2", "?"])
 @pytest.mark.parametrize("mesh_size", [(1, 1), (3, 2)])
 def test_pair_equals_minian(minian, dtype, mesh_size):
     src, dst = movie(2) > 128 if dtype == "?" else movie(2).astype(dtype)
-    ours = register(src, dst, mesh_size=mesh_size, niter=15)
-    theirs = minian.est_motion_perframe(src, dst, mesh_size=mesh_size, niter=15)
+    ours = register(src, dst, mesh_size=mesh_size, niter=8)
+    theirs = minian.est_motion_perframe(src, dst, mesh_size=mesh_size, niter=8)
     assert ours.shape == theirs.shape == (2, mesh_size[1] + 3, mesh_size[0] + 3)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=MOTION_TOLERANCE)
 
@@ -158,24 +158,23 @@ def test_masked_pair_equals_minian(minian, masked):
     if masked == "empty":
         src_mask = np.zeros(src.shape, dtype=bool)
     theirs = minian.est_motion_perframe(
-        src, dst, src_ma=src_mask, dst_ma=dst_mask, mesh_size=MESH, niter=15
+        src, dst, src_ma=src_mask, dst_ma=dst_mask, mesh_size=MESH, niter=8
     )
-    ours = register(src, dst, src_mask=src_mask, dst_mask=dst_mask, niter=15)
+    ours = register(src, dst, src_mask=src_mask, dst_mask=dst_mask, niter=8)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=MOTION_TOLERANCE)
 
 
 @pytest.mark.parametrize("dtype", ["f8", "u1"])
 @pytest.mark.parametrize("aggregation", ["mean", "max"])
-@pytest.mark.parametrize("alt_error", [5, None])
+@pytest.mark.parametrize("alt_error", [5, 0])
 def test_chunk_equals_minian(minian, dtype, aggregation, alt_error):
-    items = movie(8).astype(dtype)  # groups of 3, 3, 2, then one of 3
+    items = movie(5).astype(dtype)  # groups of 3 and 2, then one of 2
     assert_chunk_parity(minian, items, alt_error=alt_error, aggregation=aggregation)
 
 
-@pytest.mark.parametrize("alt_error", [0.1, 0])
-def test_chunk_of_three_levels_equals_minian(minian, alt_error):
-    items = movie(11)  # groups of 3, 3, 3, 2, then of 2, 2, then one
-    assert_chunk_parity(minian, items, alt_error=alt_error)
+def test_chunk_of_three_levels_equals_minian(minian):
+    # Groups of 3, 3, 2, 2, then of 2, 2, then one.
+    assert_chunk_parity(minian, movie(10), alt_error=0.1)
 
 
 def test_chunk_equals_minian_on_a_frame_that_is_not_square(minian):
@@ -187,12 +186,11 @@ def test_chunk_equals_minian_on_a_frame_that_is_not_square(minian):
 
 @pytest.mark.parametrize("alt_error", [5, None])
 def test_chunk_with_brightness_mask_equals_minian(minian, alt_error):
-    items = movie(7).astype(np.uint8)
+    items = movie(4).astype(np.uint8)
     assert_chunk_parity(minian, items, alt_error=alt_error, bin_thres=90)
 
 
-@pytest.mark.parametrize("n", [2, 3, 5])
-@pytest.mark.parametrize("alt_error", [5, 1, None])
+@pytest.mark.parametrize("n, alt_error", [(2, 5), (3, 1), (5, 5), (5, None)])
 def test_templates_equal_minian(minian, n, alt_error):
     # Different frames in the slots, some rolled far, so that the touching slots disagree.
     frames = movie(3 * n, seed=n)
@@ -210,9 +208,7 @@ def test_one_template_equals_minian(minian, aggregation, dtype):
     assert_chunk_parity(minian, items, incoming, aggregation=aggregation)
 
 
-@pytest.mark.parametrize(
-    "good", ["1111", "1011", "0111", "1110", "0110", "1001", "0101"], ids=lambda g: f"good{g}"
-)
+@pytest.mark.parametrize("good", ["1011", "0111", "1001"], ids=lambda good: f"good{good}")
 @pytest.mark.parametrize("alt_error", [5, None])
 def test_good_frames_equal_minian(minian, monkeypatch, good, alt_error):
     monkeypatch.setattr(minian, "check_temp", marked_good)
@@ -336,7 +332,7 @@ def test_every_real_dtype_registers_like_float64(dtype):
     [("?", "f8"), ("i1", "f8"), (">u2", "f8"), ("f2", "f2"), (">f4", "f4"), ("g", "g")],
 )
 def test_template_dtypes(dtype, mean_dtype):
-    items = movie(4) > 128 if dtype == "?" else (movie(4) / 2).astype(dtype)
+    items = movie(2) > 128 if dtype == "?" else (movie(2) / 2).astype(dtype)
     for aggregation, expected in (("mean", mean_dtype), ("max", items.dtype.newbyteorder("="))):
         template, motions = chunk(items, aggregation=aggregation)
         assert template.dtype == expected
@@ -345,7 +341,7 @@ def test_template_dtypes(dtype, mean_dtype):
 
 
 def test_a_float32_movie_moves_like_the_same_in_float64():
-    items = movie(8).astype("f4")
+    items = movie(5).astype("f4")
     expected = chunk(items.astype("f8"))[1]
     np.testing.assert_allclose(chunk(items)[1], expected, rtol=0, atol=FLOAT32_TOLERANCE)
 
@@ -401,7 +397,7 @@ def test_strided_input_gives_what_a_copy_gives():
 
 
 @pytest.mark.parametrize("alt_error", [5, None])
-@pytest.mark.parametrize("n, npart", [(1, 3), (3, 2), (5, 2), (10, 3)])
+@pytest.mark.parametrize("n, npart", [(1, 3), (3, 2), (5, 2)])
 def test_groups_of_one_work_at_every_level(alt_error, n, npart):
     template, motions = chunk(movie(n).astype("u1"), npart=npart, alt_error=alt_error)
     assert motions.shape == (n, *GRID)
@@ -514,7 +510,7 @@ def test_a_dead_frame_gets_nan_alone_and_shapes_no_template(dead, alt_error):
 
 @pytest.mark.parametrize("alt_error", [5, None])
 def test_a_dead_group_stays_dead_and_harms_no_other(alt_error):
-    items = movie(9)
+    items = movie(6)
     items[3:6] = np.nan
     with pytest.warns(UserWarning, match="3 had no finite pixel"):
         template, motions = chunk(items, alt_error=alt_error)
@@ -669,7 +665,7 @@ def residual(frame, target, margin=8):
     return np.sqrt(np.mean((frame - target)[inner, inner] ** 2))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_registration_lowers_the_residual_of_a_known_bend(seed):
     src, dst = bent_pair(seed)
     rigid = register(src, dst, mesh_size=(2, 2), niter=0)
@@ -683,6 +679,6 @@ def test_registration_lowers_the_residual_of_a_known_bend(seed):
 
 def test_a_chunk_template_is_sharper_than_the_mean_of_the_movie():
     items = movie(7, seed=3)
-    template = chunk(items, alt_error=None, niter=20)[0]
+    template = chunk(items, alt_error=None, niter=10)[0]
     inner = (slice(8, -8), slice(8, -8))
     assert template[inner].std() > items.mean(axis=0)[inner].std()

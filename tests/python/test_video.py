@@ -139,9 +139,7 @@ def test_deep_colour_becomes_its_luma(tmp_path):
     if "gbrp16le" not in formats_of("ffv1"):
         pytest.skip("this FFmpeg writes no 16-bit colour FFV1")
     grey = noise(2, 20, 30, np.uint16)
-    encode(
-        tmp_path / "deep.mkv", "ffv1", "gbrp16le", np.repeat(grey[..., None], 3, 3), "rgb48le"
-    )
+    encode(tmp_path / "deep.mkv", "ffv1", "gbrp16le", np.repeat(grey[..., None], 3, 3), "rgb48le")
     assert np.array_equal(read_movie(tmp_path / "deep.mkv")[0], grey)
 
 

@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
 #include <vector>
 
 #include "stillscope/core/view.hpp"
+#include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
 
@@ -26,17 +28,13 @@ struct FrameSummary {
   std::size_t non_finite = 0;
 };
 
-/// Sums are exact for integers; floats are added in double.
+/// Exact for integers; floats are added in their own precision along a row, in double across rows.
 template <Pixel T>
 [[nodiscard]] FrameSummary summarize(const FrameView<const T>& frame, std::vector<T>& scratch) {
   const auto area = static_cast<double>(frame.extent().area());
   ProductSum<T> total{};
   for (std::size_t y = 0; y < frame.height(); ++y) {
-    const T* row = contiguous_row(frame, y, scratch);
-    ProductSum<T> sum{};
-#pragma omp simd reduction(+ : sum)
-    for (std::size_t x = 0; x < frame.width(); ++x) sum += static_cast<ProductSum<T>>(row[x]);
-    total += sum;
+    total += pixel_kernels<T>().sum(contiguous_row(frame, y, scratch), frame.width());
   }
   if constexpr (std::is_integral_v<T>) {
     return {static_cast<double>(total) / area, 0};
@@ -60,24 +58,35 @@ template <Pixel T>
   }
 }
 
-/// out = frame - mean, in C order. Returns the energy, the sum of the squares of `out`.
+/// What `load_centred` found.
+struct CentredFrame {
+  double energy = 0.0;   ///< Sum of the squares of the frame's pixels less their mean.
+  bool is_flat = false;  ///< Every pixel is the same.
+};
+
+/// True where every pixel of `frame` is the same.
 template <Pixel T>
-double load_centred(const FrameView<const T>& frame, double mean, std::vector<T>& scratch,
-                    float* out) {
-  using Working = std::conditional_t<std::is_same_v<T, double>, double, float>;
-  const auto offset = static_cast<Working>(mean);
-  double energy = 0.0;
+[[nodiscard]] bool is_flat(const FrameView<const T>& frame) {
+  for (std::size_t y = 0; y < frame.height(); ++y) {
+    for (std::size_t x = 0; x < frame.width(); ++x) {
+      if (frame(y, x) != frame(0, 0)) return false;
+    }
+  }
+  return true;
+}
+
+/// out = frame - mean, in C order.
+template <Pixel T>
+CentredFrame load_centred(const FrameView<const T>& frame, double mean, std::vector<T>& scratch,
+                          float* out) {
+  CentredFrame result;
   for (std::size_t y = 0; y < frame.height(); ++y, out += frame.width()) {
     const T* row = contiguous_row(frame, y, scratch);
-    float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-    for (std::size_t x = 0; x < frame.width(); ++x) {
-      out[x] = static_cast<float>(static_cast<Working>(row[x]) - offset);
-      sum += out[x] * out[x];
-    }
-    energy += static_cast<double>(sum);
+    result.energy +=
+        static_cast<double>(pixel_kernels<T>().centre(row, frame.width(), mean, out));
   }
-  return energy;
+  result.is_flat = is_flat(frame);  // leaves at the first pixel that differs
+  return result;
 }
 
 }  // namespace stillscope

@@ -10,15 +10,21 @@
 
 namespace stillscope {
 
+/// How much time goes into finding fast transforms.
+enum class FftPlanning {
+  quick,    ///< None to speak of (FFTW_ESTIMATE).
+  thorough  ///< Up to about a second for a size, once a process (FFTW_MEASURE).
+};
+
 /// Transforms of frames of one size, in the layout of `np.fft.rfft2`: a frame (height, width) in C
-/// order and its spectrum (height, width / 2 + 1). Copies share one plan. Planning is deterministic
-/// and done once per size and process; executing is thread-safe and takes no lock.
+/// order and its spectrum (height, width / 2 + 1). Copies share one plan. Planning is done once per
+/// size and process; executing is thread-safe and takes no lock.
 template <std::floating_point Real>
   requires(std::same_as<Real, float> || std::same_as<Real, double>)
 class RealFft {
  public:
   /// Throws `std::invalid_argument` where `extent` has no pixel.
-  explicit RealFft(Extent extent);
+  explicit RealFft(Extent extent, FftPlanning planning = FftPlanning::quick);
 
   [[nodiscard]] Extent extent() const { return extent_; }
   /// Number of complex values in a spectrum.

@@ -10,31 +10,30 @@
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
+#include "stillscope/core/rows.hpp"
+#include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
 
 /// `rfft2` of a frame with its mean removed.
 struct Spectrum {
   AlignedBuffer<std::complex<float>> values;
-  double energy = 0.0;   ///< Sum of the squares of the frame's pixels less their mean.
-  bool is_flat = false;  ///< Every pixel is the same, to rounding.
+  CentredFrame frame;
 };
 
 /// product = src * conj(dst), the spectrum of the cross-correlation of Eq. (1), without its constant
 /// term: a constant moves no peak, and large ones cost precision.
-template <class Real>
-void cross_power(const std::complex<Real>* src, const std::complex<Real>* dst, std::size_t size,
-                 std::complex<Real>* product) {
-  // Written on the parts: std::complex's product looks for infinities.
-  const Real* a = reinterpret_cast<const Real*>(src);
-  const Real* b = reinterpret_cast<const Real*>(dst);
-  Real* c = reinterpret_cast<Real*>(product);
-#pragma omp simd
-  for (std::size_t i = 0; i < 2 * size; i += 2) {
-    c[i] = a[i] * b[i] + a[i + 1] * b[i + 1];
-    c[i + 1] = a[i + 1] * b[i] - a[i] * b[i + 1];
-  }
-  product[0] = 0;
+inline void cross_power(const std::complex<float>* src, const std::complex<float>* dst,
+                        std::size_t size, std::complex<float>* product) {
+  float_kernels().multiply_conjugate(reinterpret_cast<const float*>(src),
+                                     reinterpret_cast<const float*>(dst), size,
+                                     reinterpret_cast<float*>(product));
+  product[0] = 0.0F;
+}
+inline void cross_power(const std::complex<double>* src, const std::complex<double>* dst,
+                        std::size_t size, std::complex<double>* product) {
+  for (std::size_t i = 0; i < size; ++i) product[i] = src[i] * std::conj(dst[i]);
+  product[0] = 0.0;
 }
 
 /// Spectra by key: computed at the first request, used as source and as destination until released.

@@ -2,15 +2,15 @@
 /// The circular cross-correlation itself, at a few displacements, summed in the spatial domain.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "stillscope/core/rows.hpp"
 #include "stillscope/core/view.hpp"
+#include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
 
@@ -48,27 +48,23 @@ class ExactCorrelation {
     };
     load(0, 0, source_rows_[0]);
     load(0, 1, source_rows_[1]);
-    Window window{};
+    Sum sums[9] = {};
     for (std::size_t y = 0; y < extent.height; ++y) {
       load(y, 2, source_rows_[2]);
       load_row(dst, y, 0, row_);
-      for (std::size_t i = 0; i < 3; ++i) add_row(source_rows_[i], window[i]);
+      const Value* const rows[3] = {source_rows_[0].data(), source_rows_[1].data(),
+                                    source_rows_[2].data()};
+      pixel_kernels<T>().correlate(row_.data(), rows, extent.width, sums);
       std::swap(source_rows_[0], source_rows_[1]);
       std::swap(source_rows_[1], source_rows_[2]);
     }
+    Window window;
+    for (std::size_t k = 0; k < 9; ++k) window[k / 3][k % 3] = sums[k];
     return window;
   }
 
  private:
-  // 8 bits fit the 16-bit multiply-add of every vector unit; 16 bits need 64-bit sums at once.
-  static constexpr bool is_byte = sizeof(T) == 1;
-  using Value = std::conditional_t<std::is_floating_point_v<T>, float,
-                                   std::conditional_t<is_byte, std::int16_t, std::int32_t>>;
-  using RowSum =
-      std::conditional_t<std::is_floating_point_v<T>, float,
-                         std::conditional_t<is_byte, std::int32_t, std::int64_t>>;
-  // Longest run whose products of bytes fit 32 bits: 2^31 / 255^2 = 33026.
-  static constexpr std::size_t longest_run = 32768;
+  using Value = CorrelationValue<T>;
 
   /// out[k] = row y of the frame at column (first + k) modulo the width.
   void load_row(const FrameRef<T>& frame, std::size_t y, std::size_t first,
@@ -78,39 +74,9 @@ class ExactCorrelation {
     std::size_t column = first;
     for (std::size_t k = 0; k < out.size();) {
       const std::size_t run = std::min(width - column, out.size() - k);
-      convert(row + column, run, frame.mean, out.data() + k);
+      pixel_kernels<T>().to_correlation_values(row + column, run, frame.mean, out.data() + k);
       k += run;
       column = 0;
-    }
-  }
-
-  static void convert(const T* in, std::size_t size, double mean, Value* out) {
-    if constexpr (std::is_floating_point_v<T>) {
-      const T offset = static_cast<T>(mean);
-      for (std::size_t k = 0; k < size; ++k) out[k] = static_cast<Value>(in[k] - offset);
-    } else {
-      for (std::size_t k = 0; k < size; ++k) out[k] = static_cast<Value>(in[k]);
-    }
-  }
-
-  void add_row(const std::vector<Value>& source, std::array<Sum, 3>& sums) const {
-    const Value* d = row_.data();
-    const Value* s = source.data();
-    for (std::size_t begin = 0; begin < row_.size(); begin += longest_run) {
-      const std::size_t end = std::min(row_.size(), begin + longest_run);
-      RowSum left{};
-      RowSum middle{};
-      RowSum right{};
-#pragma omp simd reduction(+ : left, middle, right)
-      for (std::size_t x = begin; x < end; ++x) {
-        const auto value = static_cast<RowSum>(d[x]);
-        left += value * static_cast<RowSum>(s[x]);
-        middle += value * static_cast<RowSum>(s[x + 1]);
-        right += value * static_cast<RowSum>(s[x + 2]);
-      }
-      sums[0] += static_cast<Sum>(left);
-      sums[1] += static_cast<Sum>(middle);
-      sums[2] += static_cast<Sum>(right);
     }
   }
 

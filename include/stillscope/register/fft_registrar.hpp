@@ -23,8 +23,9 @@ namespace stillscope {
 template <Pixel T>
 class FftRegistrar final : public Registrar<T> {
  public:
-  explicit FftRegistrar(Extent extent)
-      : fft_(extent),
+  /// `planning`: as of `RealFft`.
+  explicit FftRegistrar(Extent extent, FftPlanning planning = FftPlanning::quick)
+      : fft_(extent, planning),
         plane_(extent.area()),
         product_(fft_.spectrum_size()) {}
 
@@ -33,9 +34,9 @@ class FftRegistrar final : public Registrar<T> {
     const Spectrum& destination = spectrum(dst);
     ++this->counts_.registrations;
     // Every displacement of a flat frame ties, and the first in C order is none.
-    if (source.is_flat || destination.is_flat) return {};
+    if (source.frame.is_flat || destination.frame.is_flat) return {};
     correlate(source, destination);
-    nominate(transform_margin * std::sqrt(source.energy * destination.energy));
+    nominate(transform_margin * std::sqrt(source.frame.energy * destination.frame.energy));
     return -decide(src, dst);
   }
 
@@ -48,17 +49,12 @@ class FftRegistrar final : public Registrar<T> {
   static constexpr double transform_margin = 2e-6;
   // Periodic frames have thousands of equal peaks; the first of them in C order is what we want.
   static constexpr std::size_t most_candidates = 32;
-  // Standard deviation, as a share of the mean, below which a frame is rounding and nothing else.
-  static constexpr double flatness = 1e-12;
-
   const Spectrum& spectrum(const FrameRef<T>& frame) {
     return cache_.get(frame.key, [&](Spectrum& spectrum) {
       if (spectrum.values.empty()) {
         spectrum.values = AlignedBuffer<std::complex<float>>(fft_.spectrum_size());
       }
-      spectrum.energy = load_centred(frame.view, frame.mean, gathered_, plane_.data());
-      const double rounding = flatness * frame.mean;
-      spectrum.is_flat = spectrum.energy <= static_cast<double>(plane_.size()) * rounding * rounding;
+      spectrum.frame = load_centred(frame.view, frame.mean, gathered_, plane_.data());
       fft_.forward(plane_.data(), spectrum.values.data());
       ++this->counts_.spectra;
     });
@@ -69,22 +65,30 @@ class FftRegistrar final : public Registrar<T> {
     fft_.inverse(product_.data(), plane_.data());
   }
 
-  /// Collects the displacements whose correlation is within `margin` of the highest.
+  /// Collects the displacements whose correlation is within `margin` of the highest, in C order.
   void nominate(double margin) {
-    const std::span<const float> values = plane_.span();
-    const auto highest = std::max_element(values.begin(), values.end());
-    // The inverse transform is not normalised: its values are `size` times the correlation's.
-    const auto threshold = static_cast<float>(static_cast<double>(*highest) -
-                                              2.0 * margin * static_cast<double>(values.size()));
+    const Extent extent = fft_.extent();
+    row_highest_.resize(extent.height);
+    for (std::size_t y = 0; y < extent.height; ++y) {
+      const float* row = plane_.data() + y * extent.width;
+      row_highest_[y] = float_kernels().highest(row, extent.width);
+    }
+    const float highest = *std::max_element(row_highest_.begin(), row_highest_.end());
+    // The inverse transform is not normalised: its values are `area` times the correlation's.
+    const auto threshold = static_cast<float>(static_cast<double>(highest) -
+                                              2.0 * margin * static_cast<double>(extent.area()));
     candidates_.clear();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (values[i] >= threshold) {
-        candidates_.push_back(i);
-        if (candidates_.size() == most_candidates) break;
+    for (std::size_t y = 0; y < extent.height; ++y) {
+      if (row_highest_[y] < threshold) continue;
+      for (std::size_t x = 0; x < extent.width; ++x) {
+        const std::size_t i = y * extent.width + x;
+        // Beyond the limit only the highest itself still counts.
+        if (plane_.data()[i] >= (candidates_.size() < most_candidates ? threshold : highest)) {
+          candidates_.push_back(i);
+          if (candidates_.size() > most_candidates) return;
+        }
       }
     }
-    const auto best = static_cast<std::size_t>(highest - values.begin());
-    if (candidates_.back() < best) candidates_.push_back(best);
   }
 
   /// The refined peak among the candidates, by exact sums.
@@ -110,6 +114,7 @@ class FftRegistrar final : public Registrar<T> {
   SpectrumCache cache_;
   AlignedBuffer<float> plane_;                   // a centred frame, then a correlation
   AlignedBuffer<std::complex<float>> product_;   // consumed by the inverse transform
+  std::vector<float> row_highest_;
   std::vector<std::size_t> candidates_;
   ExactCorrelation<T> exact_;
   std::vector<T> gathered_;

@@ -11,13 +11,18 @@
 
 namespace stillscope {
 
-/// The registrar that `settings` asks for, for frames of one size.
+/// The registrar that `settings` asks for, for frames of one size, of which it will see about
+/// `frames`.
 template <Pixel T>
 [[nodiscard]] std::unique_ptr<Registrar<T>> make_registrar(const ChunkSettings& settings,
-                                                           Extent extent) {
+                                                           Extent extent, std::size_t frames) {
+  // Planning thoroughly takes as long as the transforms that it saves for some 250 frames.
+  constexpr std::size_t worth_planning = 200;
+  const FftPlanning planning =
+      frames < worth_planning ? FftPlanning::quick : FftPlanning::thorough;
   switch (settings.registrar) {
     case RegistrarKind::fft:
-      return std::make_unique<FftRegistrar<T>>(extent);
+      return std::make_unique<FftRegistrar<T>>(extent, planning);
   }
   throw_invalid("registrar", "a known kind", static_cast<int>(settings.registrar));
 }

@@ -17,6 +17,9 @@ struct TreeCounts {
   std::size_t leaves = 0;
   std::size_t nodes = 0;          ///< Nodes above the leaves.
   std::size_t registrations = 0;  ///< Pairs of frames.
+  /// Registrations through touching slots that could not have changed the answer, and were not made:
+  /// each spares two spectra.
+  std::size_t spared = 0;
   std::size_t warps = 0;          ///< Frames.
   std::size_t spectra = 0;        ///< Forward transforms of frames.
   std::size_t fallbacks = 0;      ///< Registrations handed to the full-size registrar.
@@ -28,16 +31,20 @@ struct TreeCounts {
     (is_leaf ? leaves : nodes) += times;
     runs.push_back(times);
   }
-  void add_work(const RegistrarCounts& registrar, std::size_t warped) {
+  template <class Group>
+  void add_work(const Group& group) {
+    const RegistrarCounts& registrar = group.registrar_counts();
     registrations += registrar.registrations;
     spectra += registrar.spectra;
     fallbacks += registrar.fallbacks;
-    warps += warped;
+    warps += group.warps();
+    spared += group.spared();
   }
 };
 
-/// The counts of a plan with the full-size registrar, where every item is good. `item_slots`: 1 for
-/// a movie, 3 for a stack of templates.
+/// The counts of a plan with the full-size registrar, where every item is good and no registration is
+/// spared: registrations + spared = planned registrations, spectra + 2 spared = planned spectra.
+/// `item_slots`: 1 for a movie, 3 for a stack of templates.
 [[nodiscard]] inline TreeCounts planned_counts(const TreePlan& plan, const ChunkSettings& settings,
                                                std::size_t item_slots) {
   TreeCounts counts;

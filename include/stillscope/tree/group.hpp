@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -51,18 +52,25 @@ struct GroupResult {
 template <Pixel T>
 class Group {
  public:
-  Group(Extent extent, const ChunkSettings& settings)
-      : settings_(settings), extent_(extent), registrar_(make_registrar<T>(settings, extent)) {}
+  /// For groups of a movie of about `frames` frames.
+  Group(Extent extent, const ChunkSettings& settings, std::size_t frames)
+      : settings_(settings),
+        extent_(extent),
+        registrar_(make_registrar<T>(settings, extent, frames)) {}
 
-  /// `truncate`: warped frames go back to whole numbers, as minian's integer frames do.
-  /// `take_buffer(size)` gives the memory of the template.
+  /// `are_finite`: the items are known to be, as templates are. `truncate`: warped frames go back to
+  /// whole numbers, as minian's integer frames do. `take_buffer(size)` gives the template's memory.
   template <class TakeBuffer>
-  GroupResult operator()(std::vector<GroupItem<T>> items, bool truncate, TakeBuffer&& take_buffer) {
+  GroupResult operator()(std::vector<GroupItem<T>> items, bool are_finite, bool truncate,
+                         TakeBuffer&& take_buffer) {
     items_ = std::move(items);
     registrar_->clear();
+    means_.assign(3 * items_.size(), std::nullopt);
     GroupResult result;
     result.report.items = items_.size();
-    if constexpr (std::is_floating_point_v<T>) replace_non_finite(result.report);
+    if constexpr (std::is_floating_point_v<T>) {
+      if (!are_finite) replace_non_finite(result.report);
+    }
     find_good(result.report);
     result.motions = centred_motions();
     if (!good_.empty()) {
@@ -77,10 +85,20 @@ class Group {
   [[nodiscard]] const RegistrarCounts& registrar_counts() const { return registrar_->counts(); }
   /// Frames warped so far.
   [[nodiscard]] std::size_t warps() const { return warps_; }
+  /// Registrations through touching slots that could not have changed the answer, and were not made.
+  [[nodiscard]] std::size_t spared() const { return spared_; }
 
  private:
   static constexpr Shift unknown{std::numeric_limits<double>::quiet_NaN(),
                                  std::numeric_limits<double>::quiet_NaN()};
+
+  /// A plane to be warped into the template.
+  struct Source {
+    FrameView<const T> plane;
+    Translation translation;
+    bool is_first;
+    bool is_last;
+  };
 
   [[nodiscard]] bool has_planes(const GroupItem<T>& item) const { return item.slots == 3; }
 
@@ -94,6 +112,8 @@ class Group {
         if (!has_planes(item) && slot != aggregate_slot) continue;
         FrameView<const T>& plane = item.planes[slot];
         const FrameSummary summary = summarize(plane, gathered_);
+        means_[key_of(static_cast<std::size_t>(&item - items_.data()), static_cast<Slot>(slot))] =
+            summary.mean;
         if (summary.non_finite == 0) continue;
         if (slot == aggregate_slot && summary.non_finite == extent_.area()) item.is_empty = true;
         is_repaired = true;
@@ -176,11 +196,20 @@ class Group {
     if (reference != mid) release(reference);
   }
 
-  /// Aggregate to aggregate; where templates touch and the two answers disagree, the smaller.
+  /// Aggregate to aggregate; where templates touch and the two answers disagree, the smaller. Eq. (6).
   Shift shift_between(std::size_t item, std::size_t reference, int step) {
     const Shift shift = registrar_->shift_to_register(frame_ref(item, aggregate_slot),
                                                       frame_ref(reference, aggregate_slot));
     if (!settings_.has_slots() || !has_planes(items_[item])) return shift;
+    const double alt_error = *settings_.alt_error;
+    // The touching answer counts only where it is the smaller and further than alt_error away on an
+    // axis; on axis a that is at most |a| + (|a| + |b|) away. Closer than that, it need not be asked.
+    const double height = std::fabs(shift.height);
+    const double width = std::fabs(shift.width);
+    if (height + width + std::max(height, width) <= alt_error) {
+      ++spared_;
+      return shift;
+    }
     // The item lies after its reference (step > 0), or before it.
     const Slot own = step > 0 ? first_slot : last_slot;
     const Slot other = step > 0 ? last_slot : first_slot;
@@ -189,17 +218,20 @@ class Group {
     registrar_->release(key_of(item, own));
     registrar_->release(key_of(reference, other));
     const Shift difference = shift - touching;
-    const bool disagree = std::fabs(difference.height) > *settings_.alt_error ||
-                          std::fabs(difference.width) > *settings_.alt_error;
+    const bool disagree = std::fabs(difference.height) > alt_error ||
+                          std::fabs(difference.width) > alt_error;
     const auto size = [](const Shift& s) { return std::fabs(s.height) + std::fabs(s.width); };
     return disagree && size(shift) > size(touching) ? touching : shift;
   }
 
   static std::size_t key_of(std::size_t item, Slot slot) { return 3 * item + slot; }
 
+  /// A plane with its mean, which is computed once.
   FrameRef<T> frame_ref(std::size_t item, Slot slot) {
     const FrameView<const T>& plane = items_[item].planes[slot];
-    return {plane, summarize(plane, gathered_).mean, key_of(item, slot)};
+    std::optional<double>& mean = means_[key_of(item, slot)];
+    if (!mean) mean = summarize(plane, gathered_).mean;
+    return {plane, *mean, key_of(item, slot)};
   }
 
   void release(std::size_t item) { registrar_->release(key_of(item, aggregate_slot)); }
@@ -207,12 +239,6 @@ class Group {
   /// Warps the good items and fills the template's slots, all in one pass over the rows, so that no
   /// warped frame is ever stored but in a slot.
   void merge(const ShiftList& motions, bool truncate, TemplateStack& merged) {
-    struct Source {
-      FrameView<const T> plane;
-      Translation translation;
-      bool is_first;
-      bool is_last;
-    };
     std::vector<Source> sources;
     const std::size_t first_item = good_.front();
     for (const std::size_t i : good_) {
@@ -227,37 +253,46 @@ class Group {
       sources.push_back({items_[i].planes[last_slot], translation, false, i == good_.back()});
     }
     warps_ += sources.size();
+    // Few values add up exactly enough in single precision; many (a large npart) in double.
+    constexpr std::size_t few = 16;
+    if (sources.size() <= few) {
+      merge_rows(sources, truncate, merged, aggregate_);
+    } else {
+      merge_rows(sources, truncate, merged, long_aggregate_);
+    }
+  }
 
+  template <class Sum>
+  void merge_rows(const std::vector<Source>& sources, bool truncate, TemplateStack& merged,
+                  std::vector<Sum>& aggregate) {
     const bool has_slots = settings_.has_slots();
+    const bool is_mean = settings_.aggregation == Aggregation::mean;
     const std::size_t width = extent_.width;
     warped_.resize(width);
     for (std::size_t y = 0; y < extent_.height; ++y) {
-      // A mean of `npart` values of any size: doubles keep it to the last bit of float32.
-      aggregate_.assign(width, settings_.aggregation == Aggregation::mean
-                                   ? 0.0
-                                   : -std::numeric_limits<double>::infinity());
+      aggregate.assign(width, is_mean ? Sum{0} : -std::numeric_limits<Sum>::infinity());
       for (const Source& source : sources) {
-        warper_(source.plane, source.translation, 0.0F, y, warped_.data());
-        if (truncate) {
-          for (float& value : warped_) {
-            value = static_cast<float>(static_cast<std::int32_t>(value));
-          }
-        }
-        if (has_slots && source.is_first) std::copy_n(warped_.data(), width, merged[first_slot].row(y));
-        if (has_slots && source.is_last) std::copy_n(warped_.data(), width, merged[last_slot].row(y));
-        if (settings_.aggregation == Aggregation::mean) {
-          for (std::size_t x = 0; x < width; ++x) aggregate_[x] += static_cast<double>(warped_[x]);
-        } else {
-          for (std::size_t x = 0; x < width; ++x) {
-            aggregate_[x] = std::max(aggregate_[x], static_cast<double>(warped_[x]));
-          }
-        }
+        float* warped = warped_.data();
+        warper_(source.plane, source.translation, 0.0F, y, warped);
+        if (truncate) float_kernels().truncate(warped, width);
+        if (has_slots && source.is_first) std::copy_n(warped, width, merged[first_slot].row(y));
+        if (has_slots && source.is_last) std::copy_n(warped, width, merged[last_slot].row(y));
+        accumulate(warped, width, is_mean, aggregate.data());
       }
-      const double scale = settings_.aggregation == Aggregation::mean
-                               ? 1.0 / static_cast<double>(sources.size())
-                               : 1.0;
+      const Sum scale = is_mean ? Sum{1} / static_cast<Sum>(sources.size()) : Sum{1};
       float* out = merged[aggregate_slot].row(y);
-      for (std::size_t x = 0; x < width; ++x) out[x] = static_cast<float>(aggregate_[x] * scale);
+      for (std::size_t x = 0; x < width; ++x) out[x] = static_cast<float>(aggregate[x] * scale);
+    }
+  }
+
+  static void accumulate(const float* row, std::size_t width, bool is_mean, float* aggregate) {
+    is_mean ? float_kernels().add(row, width, aggregate)
+            : float_kernels().maximum(row, width, aggregate);
+  }
+  static void accumulate(const float* row, std::size_t width, bool is_mean, double* aggregate) {
+    for (std::size_t x = 0; x < width; ++x) {
+      const auto value = static_cast<double>(row[x]);
+      aggregate[x] = is_mean ? aggregate[x] + value : std::max(aggregate[x], value);
     }
   }
 
@@ -273,12 +308,15 @@ class Group {
   RowWarper<T> warper_;
   std::vector<GroupItem<T>> items_;
   std::vector<AlignedBuffer<T>> repaired_;
+  std::vector<std::optional<double>> means_;  // by key
   std::vector<std::size_t> live_;
   std::vector<std::size_t> good_;
   std::vector<float> warped_;
-  std::vector<double> aggregate_;
+  std::vector<float> aggregate_;
+  std::vector<double> long_aggregate_;
   std::vector<T> gathered_;
   std::size_t warps_ = 0;
+  std::size_t spared_ = 0;
 };
 
 }  // namespace stillscope

@@ -66,8 +66,8 @@ class TreeReducer {
 
  private:
   struct Workspace {
-    Workspace(Extent extent, const ChunkSettings& settings)
-        : items(extent, settings), templates(extent, settings) {}
+    Workspace(Extent extent, const ChunkSettings& settings, std::size_t frames)
+        : items(extent, settings, frames), templates(extent, settings, frames) {}
     Group<T> items;
     Group<float> templates;
   };
@@ -77,7 +77,8 @@ class TreeReducer {
    public:
     explicit Lease(TreeReducer& owner)
         : owner_(owner), workspace_(owner.workspaces_.take([&] {
-            return std::make_unique<Workspace>(owner.input_.extent(), owner.settings_);
+            return std::make_unique<Workspace>(owner.input_.extent(), owner.settings_,
+                                               owner.input_.size());
           })) {}
     ~Lease() { owner_.workspaces_.give(std::move(workspace_)); }
     Lease(const Lease&) = delete;
@@ -109,13 +110,13 @@ class TreeReducer {
       for (std::size_t i = 0; i < node.items; ++i) {
         items.push_back(group_item<T>(input_, node.first_item + i));
       }
-      group = workspace.items(std::move(items), is_integer, take_buffer);
+      group = workspace.items(std::move(items), is_integer, is_integer, take_buffer);
     } else {
       std::vector<GroupItem<float>> items;
       for (const std::size_t child : node.children) {
         items.push_back(group_item(results_[child].merged));
       }
-      group = workspace.templates(std::move(items), is_integer && keeps_type, take_buffer);
+      group = workspace.templates(std::move(items), true, is_integer && keeps_type, take_buffer);
     }
     merge(node, group, results_[index]);
     reports_[index] = group.report;
@@ -160,9 +161,8 @@ class TreeReducer {
       }
     }
     workspaces_.for_each([&](const std::unique_ptr<Workspace>& workspace) {
-      estimate.counts.add_work(workspace->items.registrar_counts(), workspace->items.warps());
-      estimate.counts.add_work(workspace->templates.registrar_counts(),
-                                workspace->templates.warps());
+      estimate.counts.add_work(workspace->items);
+      estimate.counts.add_work(workspace->templates);
     });
     return estimate;
   }

@@ -10,6 +10,7 @@
 
 #include "stillscope/core/rows.hpp"
 #include "stillscope/core/view.hpp"
+#include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
 
@@ -17,8 +18,8 @@ namespace stillscope {
 /// multiple of 1/32 px (`cv2.warpAffine` of OpenCV 4).
 enum class SamplingGrid { exact, cv2 };
 
-/// The two samples that a translation blends on one axis: output[i] =
-/// (1 - weight) * input[i + offset] + weight * input[i + offset + 1]. Eq. (4).
+/// The two samples that a translation blends on one axis: with a = input[i + offset] and
+/// b = input[i + offset + 1], output[i] = a + weight (b - a). Eq. (4).
 struct AxisTaps {
   std::ptrdiff_t offset = 0;
   float weight = 0.0F;  ///< In [0, 1).
@@ -84,18 +85,23 @@ class RowWarper {
     const bool has_lower = weight != 0.0F && is_inside(upper + 1, frame.height());
     if (translation.is_empty() || (!has_upper && !has_lower)) {
       std::fill_n(out, width, fill);
-      return;
+    } else if (weight == 0.0F) {
+      const T* row = contiguous_row(frame, static_cast<std::size_t>(upper), gathered_[0]);
+      warp_rows(row, row, width, 0.0F, translation.columns(), fill, out);
+    } else if (has_upper && has_lower) {
+      warp_rows(contiguous_row(frame, static_cast<std::size_t>(upper), gathered_[0]),
+                contiguous_row(frame, static_cast<std::size_t>(upper + 1), gathered_[1]), width,
+                weight, translation.columns(), fill, out);
+    } else {
+      // At the border rows one of the two is fill, which T need not hold: in single precision.
+      const std::size_t inside = static_cast<std::size_t>(has_upper ? upper : upper + 1);
+      border_.resize(2 * width);
+      float* row = border_.data();
+      pixel_kernels<T>().to_float(contiguous_row(frame, inside, gathered_[0]), width, row);
+      std::fill_n(row + width, width, fill);
+      const float* rows[2] = {has_upper ? row : row + width, has_upper ? row + width : row};
+      warp_rows(rows[0], rows[1], width, weight, translation.columns(), fill, out);
     }
-    if (weight == 0.0F) {
-      blend_columns(row_as_float(frame, static_cast<std::size_t>(upper), upper_), width,
-                    translation.columns(), fill, out);
-      return;
-    }
-    const float* a = fill_row_or(frame, upper, has_upper, fill, upper_);
-    const float* b = fill_row_or(frame, upper + 1, has_lower, fill, lower_);
-    blended_.resize(width);
-    for (std::size_t x = 0; x < width; ++x) blended_[x] = blend(a[x], b[x], weight);
-    blend_columns(blended_.data(), width, translation.columns(), fill, out);
   }
 
  private:
@@ -103,60 +109,48 @@ class RowWarper {
     return index >= 0 && index < static_cast<std::ptrdiff_t>(n);
   }
 
-  static float blend(float a, float b, float weight) { return (1.0F - weight) * a + weight * b; }
-
-  const float* row_as_float(const FrameView<const T>& frame, std::size_t y,
-                            std::vector<float>& scratch) {
-    const T* row = contiguous_row(frame, y, gathered_);
-    if constexpr (std::is_same_v<T, float>) {
-      if (row != gathered_.data()) return row;
-    }
-    scratch.resize(frame.width());
-    for (std::size_t x = 0; x < frame.width(); ++x) scratch[x] = static_cast<float>(row[x]);
-    return scratch.data();
-  }
-
-  const float* fill_row_or(const FrameView<const T>& frame, std::ptrdiff_t y, bool inside,
-                           float fill, std::vector<float>& scratch) {
-    if (inside) return row_as_float(frame, static_cast<std::size_t>(y), scratch);
-    scratch.assign(frame.width(), fill);
-    return scratch.data();
-  }
-
-  /// out[x] from row[x + offset] and row[x + offset + 1].
-  static void blend_columns(const float* row, std::size_t width, const AxisTaps& taps, float fill,
-                            float* out) {
+  /// One output row from two input rows.
+  template <Pixel U>
+  static void warp_rows(const U* upper, const U* lower, std::size_t width, float weight,
+                        const AxisTaps& columns, float fill, float* out) {
     const auto n = static_cast<std::ptrdiff_t>(width);
     const auto clamp = [&](std::ptrdiff_t x) { return std::clamp<std::ptrdiff_t>(x, 0, n); };
-    if (taps.weight == 0.0F) {
-      const std::ptrdiff_t begin = clamp(-taps.offset);
-      const std::ptrdiff_t end = std::max(begin, clamp(n - taps.offset));
-      std::fill(out, out + begin, fill);
-      for (std::ptrdiff_t x = begin; x < end; ++x) out[x] = row[x + taps.offset];
-      std::fill(out + end, out + n, fill);
-      return;
+    const bool is_whole = columns.weight == 0.0F;
+    // All samples are inside for x in [begin, end).
+    const std::ptrdiff_t begin = clamp(-columns.offset);
+    const std::ptrdiff_t end = std::max(begin, clamp(n - columns.offset - (is_whole ? 0 : 1)));
+    if (begin < end) {
+      const auto size = static_cast<std::size_t>(end - begin);
+      const U* a = upper + begin + columns.offset;
+      const U* b = lower + begin + columns.offset;
+      const PixelKernels<U>& kernels = pixel_kernels<U>();
+      if (is_whole && weight == 0.0F) {
+        kernels.to_float(a, size, out + begin);
+      } else if (is_whole) {
+        kernels.blend_rows(a, b, size, weight, out + begin);
+      } else {
+        kernels.bilinear(a, b, size, weight, columns.weight, out + begin);
+      }
     }
-    const auto sample = [&](std::ptrdiff_t x) { return is_inside(x, width) ? row[x] : fill; };
-    // Both samples are inside for x in [begin, end); at most one column on each side has only one.
-    const std::ptrdiff_t begin = clamp(-taps.offset);
-    const std::ptrdiff_t end = std::max(begin, clamp(n - 1 - taps.offset));
-    const auto blend_edge = [&](std::ptrdiff_t x) {
-      const bool outside = !is_inside(x + taps.offset, width) &&
-                           !is_inside(x + taps.offset + 1, width);
-      out[x] = outside ? fill
-                       : blend(sample(x + taps.offset), sample(x + taps.offset + 1), taps.weight);
+    // Beside them at most one column has a sample inside; the rest is fill.
+    const auto sample = [&](std::ptrdiff_t x) {
+      if (!is_inside(x, width)) return fill;
+      return blend(static_cast<float>(upper[x]), static_cast<float>(lower[x]), weight);
     };
-    for (std::ptrdiff_t x = 0; x < begin; ++x) blend_edge(x);
-    for (std::ptrdiff_t x = begin; x < end; ++x) {
-      out[x] = blend(row[x + taps.offset], row[x + taps.offset + 1], taps.weight);
-    }
-    for (std::ptrdiff_t x = end; x < n; ++x) blend_edge(x);
+    const auto warp_edge = [&](std::ptrdiff_t x) {
+      const std::ptrdiff_t left = x + columns.offset;
+      const bool has_right = !is_whole && is_inside(left + 1, width);
+      if (!is_inside(left, width) && !has_right) return fill;
+      return blend(sample(left), sample(left + 1), columns.weight);
+    };
+    for (std::ptrdiff_t x = 0; x < begin; ++x) out[x] = warp_edge(x);
+    for (std::ptrdiff_t x = end; x < n; ++x) out[x] = warp_edge(x);
   }
 
-  std::vector<float> upper_;
-  std::vector<float> lower_;
-  std::vector<float> blended_;
-  std::vector<T> gathered_;
+  static float blend(float a, float b, float weight) { return a + weight * (b - a); }
+
+  std::vector<T> gathered_[2];
+  std::vector<float> border_;
 };
 
 }  // namespace stillscope

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the tests that need the reference, minian 2.0.2 on OpenCV 5."""
+
+import importlib
+import warnings
+
+import pytest
+
+
+def import_quietly(name):
+    """A module whose import warns (its own dependencies' deprecations), or a skip without it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip(name.partition(".")[0])
+        return importlib.import_module(name)
+
+
+@pytest.fixture(scope="session")
+def theirs():
+    """minian's own module; the bounds hold for 2.0.2 on OpenCV 5."""
+    module = import_quietly("minian.motion_correction")
+    import importlib.metadata
+
+    import cv2
+
+    if importlib.metadata.version("minian") != "2.0.2" or not cv2.__version__.startswith("5."):
+        pytest.skip("the reference is minian 2.0.2 on OpenCV 5")
+    return module
+
+
+@pytest.fixture(scope="session")
+def ours():
+    """The drop-in."""
+    pytest.importorskip("xarray")
+    pytest.importorskip("dask.array")
+    return importlib.import_module("stillscope.motion_correction")
+
+
+@pytest.fixture
+def synchronous():
+    """dask without threads, as a debugger wants it and as the reference is safest."""
+    dask = pytest.importorskip("dask")
+    with dask.config.set(scheduler="synchronous"):
+        yield
