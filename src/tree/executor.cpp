@@ -2,6 +2,7 @@
 #include "stillscope/tree/executor.hpp"
 
 #include <tbb/blocked_range.h>
+#include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/partitioner.h>
 #include <tbb/task_arena.h>
@@ -27,10 +28,12 @@ namespace {
 
 tbb::task_arena& arena_of(std::size_t threads) {
   // Never destroyed: a static's destructor may come after oneTBB's own.
-  static auto* arenas = new std::map<std::size_t, tbb::task_arena>;
+  static auto* arenas = new std::map<int, tbb::task_arena>;
   static std::mutex mutex;
   const std::scoped_lock lock(mutex);
-  return arenas->try_emplace(threads, static_cast<int>(threads)).first->second;
+  // More than oneTBB has workers for would run no faster, and makes it print a warning.
+  const int size = std::min(static_cast<int>(threads), tbb::info::default_concurrency());
+  return arenas->try_emplace(size, size).first->second;
 }
 
 /// The number that `text` starts with, where that is at least 1; OMP_NUM_THREADS may be a list.

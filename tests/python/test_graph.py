@@ -54,11 +54,9 @@ def test_every_kernel_runs_once(ours, movie, counted, chunks, npart, alt_error, 
     assert counted == []  # lazy
     temps, shifts = dask.compute(temps, shifts, scheduler=scheduler)
     assert len(counted) == kernel_runs(chunks, npart)
-    ndim = 4 if alt_error else 3
-    frames_seen = sum(n for d, n in counted if d == 3 and (ndim == 4 or n == 3))
-    if alt_error:
-        assert frames_seen == 3 * chunks
-        assert Counter(d for d, _ in counted)[4] == len(counted) - chunks
+    if alt_error:  # templates are told from frames by their slots
+        assert sum(n for ndim, n in counted if ndim == 3) == 3 * chunks
+        assert Counter(ndim for ndim, _ in counted)[4] == len(counted) - chunks
     assert shifts.shape == (3 * chunks, 2)
 
 
@@ -98,7 +96,8 @@ def keys_of(collection):
 def test_key_names_that_schedulers_look_for(ours, movie):
     varr = wrap(movie, 7)
     shifts = ours.estimate_motion(varr)
-    assert sum("est_motion_chunk" in key for key in keys_of(shifts.data)) == 9
+    # minian's settings for dask, where it was imported, name the fused blocks by the kernel too.
+    assert sum(key.startswith("est_motion_chunk") for key in keys_of(shifts.data)) == 9
     applied = ours.apply_transform(varr, shifts)
     assert sum("transform_perframe" in key for key in keys_of(applied.data)) >= 9
     plain = ours.apply_transform(varr, shifts.compute())
