@@ -73,11 +73,16 @@ def threads(value: Any) -> int | None:
         return None
 
 
+def real_dtype(dtype: np.dtype, name: str) -> None:
+    """Refuses what is no real dtype that the kernels can take."""
+    if dtype.str[1:] not in _KERNEL_TYPES:
+        raise TypeError(f"{name}: expected a real dtype of at most 8 bytes, got {dtype}")
+
+
 def real_array(value: Any, name: str, dims: tuple[int, ...]) -> np.ndarray:
     """``value`` as an array of a real dtype with one of these numbers of dimensions."""
     array = np.asarray(value)
-    if array.dtype.str[1:] not in _KERNEL_TYPES:
-        raise TypeError(f"{name}: expected a real dtype of at most 8 bytes, got {array.dtype}")
+    real_dtype(array.dtype, name)
     if array.ndim not in dims:
         expected = " or ".join(map(str, dims))
         raise ValueError(f"{name}: expected {expected} dimensions, got shape {array.shape}")

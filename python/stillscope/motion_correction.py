@@ -23,7 +23,7 @@ import dask.array as darr
 import numpy as np
 import xarray as xr
 
-from . import _check, _core, _mesh
+from . import _check, _core, _mesh, _mesh_tree
 from .movie import estimate_settings as _estimate_settings
 from .movie import translate as _translate
 from .movie import warn_of as _warn_of
@@ -101,7 +101,7 @@ def estimate_motion(
     ordered = varr.transpose(*extra, dim, "height", "width")
     if ordered.size == 0:
         raise ValueError(f"varr: expected at least one frame with pixels, got {dict(varr.sizes)}")
-    _check.real_array(np.empty((0,) * varr.ndim, varr.dtype), "varr", (varr.ndim,))
+    _check.real_dtype(varr.dtype, "varr")
     n = varr.sizes[dim]
     if chunk_nfm is not None:
         chunk_nfm = _check.integer(chunk_nfm, "chunk_nfm", 1)
@@ -290,7 +290,7 @@ def est_motion_chunk(
     )  # fmt: skip
     array = _check.frames(varr, "varr", (3, 4))
     if mesh_size is not None:
-        return _mesh.est_motion_chunk_mesh(
+        return _mesh_tree.est_motion_chunk_mesh(
             array, sh_org, npart, settings["alt_error"], aggregation=aggregation,
             upsample=upsample, max_sh=max_sh, circ_thres=circ_thres, mesh_size=mesh_size,
             niter=niter, bin_thres=bin_thres, slot_last=slot_last, check_temp=check_temp,
@@ -331,15 +331,8 @@ def _chunk_options(
     _check.integer(niter, "niter", 1)
     _check.optional_number(bin_thres, "bin_thres")
     if mesh_size is not None:
-        _check_mesh_size(mesh_size)
+        _mesh.checked_mesh_size(mesh_size)
     return settings["npart"], settings
-
-
-def _check_mesh_size(mesh_size: Any) -> None:
-    if not isinstance(mesh_size, (tuple, list, np.ndarray)) or len(mesh_size) != 2:
-        raise TypeError(f"mesh_size: expected two integers (x, y), got {mesh_size!r}")
-    for size in mesh_size:
-        _check.integer(size, "mesh_size", 1)
 
 
 def _template_dtype(dtype: np.dtype, aggregation: str) -> np.dtype:
@@ -382,7 +375,6 @@ def est_motion_perframe(
     if src.shape != dst.shape:
         raise ValueError(f"dst: expected the shape of src, {src.shape}, got {dst.shape}")
     if mesh_size is not None:
-        _check_mesh_size(mesh_size)
         return _mesh.register_mesh(
             src, dst, upsample=upsample, src_mask=src_ma, dst_mask=dst_ma, mesh_size=mesh_size,
             niter=niter,
@@ -395,14 +387,9 @@ def est_motion_perframe(
 
 
 def _finite(frame: np.ndarray) -> np.ndarray:
-    """The frame, its non-finite pixels replaced by the mean of the finite ones."""
-    if frame.dtype.kind != "f":
-        return frame
-    finite = np.isfinite(frame)
-    if finite.all():
-        return frame
-    mean = frame[finite].mean(dtype=np.float64) if finite.any() else np.nan
-    return np.where(finite, frame, np.asarray(mean, frame.dtype))
+    """The frame, its non-finite pixels replaced by the mean of the finite ones; NaN without any."""
+    filled = _mesh.fill_gaps(frame)
+    return np.full_like(frame, np.nan) if filled is None else filled
 
 
 def _xcorr_subpixel(
@@ -560,7 +547,7 @@ def apply_transform(
     if is_mesh:
         core = ["shift_dim", "grid0", "grid1"]
         if mesh_size is not None:
-            _check_mesh_size(mesh_size)
+            mesh_size = _mesh.checked_mesh_size(mesh_size)
         options = {"fill": fill, "mesh_size": mesh_size}
         block = _transform_perframe_mesh
     else:
@@ -575,7 +562,7 @@ def _check_apply(varr: Any, shifts: Any, fill: Any, name: str) -> float:
         if not isinstance(value, xr.DataArray):
             got = type(value).__name__
             raise TypeError(f"{argument}: expected an xarray.DataArray, got {got}")
-    _check.real_array(np.empty((0,) * varr.ndim, varr.dtype), "varr", (varr.ndim,))
+    _check.real_dtype(varr.dtype, "varr")
     if "shift_dim" not in shifts.dims or shifts.sizes["shift_dim"] != 2:
         raise ValueError(f"{name}: expected a dim 'shift_dim' of size 2, got {dict(shifts.sizes)}")
     return _check.fill(fill, varr.dtype)
@@ -779,7 +766,6 @@ def get_bspline_param(img: np.ndarray, mesh_size: tuple[int, int]) -> tuple[floa
     mesh_size : tuple of int
         Mesh elements ``(x, y)``.
     """
-    _check_mesh_size(mesh_size)
     return _mesh.bspline_param(img, mesh_size)
 
 

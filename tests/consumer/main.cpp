@@ -23,7 +23,7 @@ int main() {
         const double dy = static_cast<double>(y) + truth[t].height - 24.0;
         const double dx = static_cast<double>(x) + truth[t].width - 32.0;
         pixels[(t * extent.height + y) * extent.width + x] =
-            static_cast<std::uint8_t>(20.0 + 200.0 * std::exp(-(dy * dy + 2.0 * dx * dx) / 60.0));
+            static_cast<std::uint8_t>(220.0 * std::exp(-(dy * dy + 2.0 * dx * dx) / 60.0));
       }
     }
   }

@@ -50,8 +50,8 @@ TEMPLATE_TEST_CASE("The nine exact sums are those of the direct correlation", "[
   for (const Extent extent : sizes()) {
     auto src = test::noise<TestType>(extent, random);
     auto dst = test::noise<TestType>(extent, random);
-    auto src_ref = test::frame_ref(std::as_const(src).view(), 0);
-    auto dst_ref = test::frame_ref(std::as_const(dst).view(), 1);
+    auto src_ref = test::frame_ref(src.view(), 0);
+    auto dst_ref = test::frame_ref(dst.view(), 1);
     ExactCorrelation<TestType> exact;
     const auto height = static_cast<std::ptrdiff_t>(extent.height);
     const auto width = static_cast<std::ptrdiff_t>(extent.width);
@@ -203,7 +203,7 @@ TEMPLATE_TEST_CASE("Scaling frames by a power of two does not change a bit of th
     for (TestType& pixel : scaled_a.pixels) pixel *= static_cast<TestType>(scale);
     for (TestType& pixel : scaled_b.pixels) pixel *= static_cast<TestType>(scale);
     CAPTURE(scale);
-    CHECK(registered(std::as_const(scaled_a).view(), std::as_const(scaled_b).view()) == before);
+    CHECK(registered(scaled_a.view(), scaled_b.view()) == before);
   }
 }
 
@@ -247,9 +247,9 @@ TEMPLATE_TEST_CASE("Strided, turned and transposed views give the bits of a copy
       for (std::size_t x = 0; x < extent.width; ++x) copy(y, x) = views[k](y, x);
     }
     CHECK(registered(views[k], dst.view()) ==
-          registered(std::as_const(copy).view(), dst.view()));
+          registered(copy.view(), dst.view()));
     CHECK(registered(dst.view(), views[k]) ==
-          registered(dst.view(), std::as_const(copy).view()));
+          registered(dst.view(), copy.view()));
   }
 }
 
@@ -280,15 +280,15 @@ TEMPLATE_TEST_CASE("Of equal peaks the first in C order is taken", "[register]",
     }
   }
   const auto moved = test::rolled(board, {0, 1});
-  CHECK(registered(std::as_const(board).view(), std::as_const(board).view()) == Shift{});
-  CHECK(registered(moved.view(), std::as_const(board).view()) == Shift{0.0, -1.0});
+  CHECK(registered(board.view(), board.view()) == Shift{});
+  CHECK(registered(moved.view(), board.view()) == Shift{0.0, -1.0});
   // Stripes of period 5 along the height.
   test::Image<TestType> stripes({15, 8});
   for (std::size_t y = 0; y < 15; ++y) {
     for (std::size_t x = 0; x < 8; ++x) stripes(y, x) = static_cast<TestType>(y % 5 == 0 ? 64 : 0);
   }
-  CHECK(registered(std::as_const(stripes).view(), std::as_const(stripes).view()) == Shift{});
-  CHECK(registered(test::rolled(stripes, {2, 3}).view(), std::as_const(stripes).view()) ==
+  CHECK(registered(stripes.view(), stripes.view()) == Shift{});
+  CHECK(registered(test::rolled(stripes, {2, 3}).view(), stripes.view()) ==
         Shift{-2.0, 0.0});
 }
 
@@ -302,9 +302,9 @@ TEST_CASE("The direct correlation decides what the transforms can't tell apart",
   src(3, 4) = 40000;
   src(20, 7) = 40000;
   src(25, 16) = 1;  // makes the later peak the higher one, by one
-  CHECK(registered(std::as_const(src).view(), std::as_const(dst).view()) ==
+  CHECK(registered(src.view(), dst.view()) ==
         test::direct_shift(src, dst));
-  CHECK(std::abs(registered(std::as_const(src).view(), std::as_const(dst).view()).height) > 10.0);
+  CHECK(std::abs(registered(src.view(), dst.view()).height) > 10.0);
 }
 
 TEST_CASE("Every registration is counted, every spectrum once a key", "[register]") {
@@ -377,6 +377,8 @@ TEST_CASE("Float transforms err by less than the registrar's margin", "[register
       AlignedBuffer<std::complex<double>> exact_spectra[2] = {
           AlignedBuffer<std::complex<double>>(fft.spectrum_size()),
           AlignedBuffer<std::complex<double>>(fft.spectrum_size())};
+      AlignedBuffer<std::complex<float>> product(fft.spectrum_size());
+      AlignedBuffer<std::complex<double>> exact_product(fft.spectrum_size());
       double energy = 1.0;
       for (std::size_t i = 0; i < 2; ++i) {
         const test::Image<float>& image = i == 0 ? a : b;
@@ -389,11 +391,11 @@ TEST_CASE("Float transforms err by less than the registrar's margin", "[register
         }
         exact_fft.forward(exact_plane.data(), exact_spectra[i].data());
       }
-      cross_power(spectra[0].data(), spectra[1].data(), fft.spectrum_size(), spectra[0].data());
-      fft.inverse(spectra[0].data(), plane.data());
+      cross_power(spectra[0].data(), spectra[1].data(), fft.spectrum_size(), product.data());
+      fft.inverse(product.data(), plane.data());
       cross_power(exact_spectra[0].data(), exact_spectra[1].data(), fft.spectrum_size(),
-                  exact_spectra[0].data());
-      exact_fft.inverse(exact_spectra[0].data(), exact_plane.data());
+                  exact_product.data());
+      exact_fft.inverse(exact_product.data(), exact_plane.data());
       double error = 0.0;
       for (std::size_t p = 0; p < extent.area(); ++p) {
         error = std::max(error, std::abs(static_cast<double>(plane.data()[p]) -

@@ -79,7 +79,7 @@ void check_equal(const MotionEstimate& found, const test::ReferenceTree::Item& e
   CHECK(worst < shift_tolerance<T>);
   REQUIRE(found.merged.slots() == expected.planes.size());
   for (const Slot slot : {first_slot, aggregate_slot, last_slot}) {
-    const auto& plane = expected.planes[expected.planes.size() == 1 ? 0 : slot];
+    const auto& plane = expected.planes[std::min<std::size_t>(slot, expected.planes.size() - 1)];
     const auto merged = in_double<float>(found.merged[slot]);
     double sum = 0.0;
     for (std::size_t i = 0; i < plane.pixels.size(); ++i) {
@@ -121,7 +121,7 @@ TEMPLATE_TEST_CASE("A chunk of frames is reduced as by the plain recursion", "[t
   CAPTURE(seed);
   std::size_t alternatives = 0;
   for (const std::size_t frames : {1, 2, 3, 4, 10, 19}) {
-    const auto movie = test::moving_scene<TestType>(frames, extent, 2.5, 6.0, seed);
+    const auto movie = test::moving_scene<TestType>(frames, extent, 2.5, 40.0, seed);
     for (const std::size_t npart : {2, 3, 5}) {
       for (const ChunkSettings& settings : variants(npart)) {
         CAPTURE(frames, description(settings));
@@ -215,13 +215,7 @@ TEST_CASE("Frames that are not circular enough are no templates", "[tree]") {
   auto movie = test::moving_scene<float>(14, extent, 2.0, 3.0, seed);
   test::Random random(seed);
   for (const std::size_t bad : {0, 4, 5, 9, 10, 11, 13}) {  // a group of three without a good one
-    test::Image<float> stripes(extent);
-    for (std::size_t y = 0; y < extent.height; ++y) {
-      for (std::size_t x = 0; x < extent.width; ++x) {
-        stripes(y, x) = static_cast<float>((y % 5 == 0 ? 100.0 : 0.0) + random.uniform(0.0, 5.0));
-      }
-    }
-    movie.set(bad, stripes);
+    movie.set(bad, test::noise<float>(extent, random));
   }
   const std::size_t max_sh = 6;
   std::size_t bad_seen = 0;

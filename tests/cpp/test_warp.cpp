@@ -113,7 +113,7 @@ TEST_CASE("A translation is cv::warpAffine's of the OpenCV that is linked", "[wa
         std::copy(moved.begin(), moved.end(), expected.pixels.begin());
         CAPTURE(extent, shift, fill);
         const double error =
-            difference(warped(std::as_const(image).view(), shift, fill, grid), expected);
+            difference(warped(image.view(), shift, fill, grid), expected);
         worst = std::max(worst, error);
         CHECK(error <= tolerance);
       }
@@ -139,7 +139,7 @@ TEST_CASE("A shift by whole pixels reads no neighbour", "[warp]") {
   for (const SamplingGrid grid : {SamplingGrid::exact, SamplingGrid::cv2}) {
     for (const PixelOffset by : {PixelOffset{0, 0}, PixelOffset{2, -3}, PixelOffset{-1, 4}}) {
       CAPTURE(by);
-      const auto out = warped(std::as_const(image).view(),
+      const auto out = warped(image.view(),
                               {static_cast<double>(by.height), static_cast<double>(by.width)}, 5.0F,
                               grid);
       std::size_t missing = 0;
@@ -161,7 +161,7 @@ TEST_CASE("A shift by whole pixels reads no neighbour", "[warp]") {
     }
   }
   // Half a pixel along one axis reads two samples, not four.
-  const auto half = warped(std::as_const(image).view(), {0.5, 0.0}, 0.0F);
+  const auto half = warped(image.view(), {0.5, 0.0}, 0.0F);
   CHECK(std::count_if(half.pixels.begin(), half.pixels.end(),
                       [](float value) { return std::isnan(value); }) == 2);
 }
@@ -199,7 +199,7 @@ TEST_CASE("A linear ramp is moved by exactly the shift", "[warp]") {
     for (std::size_t x = 0; x < 18; ++x) ramp(y, x) = 3.0 * double(y) - 2.0 * double(x);
   }
   const Shift shift{1.3, -2.6};
-  const auto out = warped(std::as_const(ramp).view(), shift, 0.0F);
+  const auto out = warped(ramp.view(), shift, 0.0F);
   double worst = 0.0;
   for (std::size_t y = 2; y < 16; ++y) {
     for (std::size_t x = 0; x < 15; ++x) {
@@ -226,7 +226,7 @@ TEMPLATE_TEST_CASE("Strided views are warped to the bits of a copy in C order", 
     }
     for (const Shift shift : {Shift{0.0, 0.0}, Shift{1.4, -2.7}, Shift{-3.0, 0.5}}) {
       CHECK(warped(view, shift, 1.0F).pixels ==
-            warped(std::as_const(copy).view(), shift, 1.0F).pixels);
+            warped(copy.view(), shift, 1.0F).pixels);
     }
   }
 }
@@ -250,11 +250,11 @@ TEMPLATE_TEST_CASE("apply_motion rounds to the nearest integer or truncates, and
     for (const SamplingGrid grid : {SamplingGrid::exact, SamplingGrid::cv2}) {
       const double fill = 7.0;
       auto out = movie;
-      apply_motion<TestType>(std::as_const(movie).view(), shifts, out.view(),
+      apply_motion<TestType>(movie.view(), shifts, out.target(),
                              {.fill = fill, .grid = grid, .rounding = rounding}, SerialExecutor());
       bool is_equal = true;
       for (std::size_t t = 0; t < movie.frames; ++t) {
-        const auto row = warped(std::as_const(movie)[t], shifts[t], static_cast<float>(fill), grid);
+        const auto row = warped(movie[t], shifts[t], static_cast<float>(fill), grid);
         for (std::size_t i = 0; i < extent.area(); ++i) {
           auto value = static_cast<double>(row.pixels[i]);
           if constexpr (std::is_integral_v<TestType>) {
@@ -274,7 +274,7 @@ TEST_CASE("apply_motion fills what an unknown or too large shift leaves", "[warp
   test::Movie<std::int16_t> out(3, {4, 5}, 99);
   const double unknown = std::numeric_limits<double>::quiet_NaN();
   const ShiftList shifts{{unknown, unknown}, {0.0, 0.0}, {0.0, 50.0}};
-  apply_motion<std::int16_t>(movie.view(), shifts, out.view(), {.fill = -3.0});
+  apply_motion<std::int16_t>(movie.view(), shifts, out.target(), {.fill = -3.0});
   CHECK(out.image(0).pixels == std::vector<std::int16_t>(20, -3));
   CHECK(out.image(1).pixels == std::vector<std::int16_t>(20, 12));
   CHECK(out.image(2).pixels == std::vector<std::int16_t>(20, -3));
@@ -287,10 +287,10 @@ TEST_CASE("apply_motion writes through any strides and nowhere else", "[warp]") 
   for (float& pixel : movie.pixels) pixel = static_cast<float>(random.uniform());
   const ShiftList shifts{{0.5, -1.25}, {-1.0, 0.75}};
   test::Movie<float> plain(2, extent);
-  apply_motion<float>(std::as_const(movie).view(), shifts, plain.view());
+  apply_motion<float>(movie.view(), shifts, plain.target());
   std::vector<float> wide(2 * 4 * 5 * 3, -1.0F);  // every third element is a pixel
   const MovieView<float> target(wide.data() + wide.size() - 3, 2, extent, -60, -15, -3);
-  apply_motion<float>(std::as_const(movie).view(), shifts, target);
+  apply_motion<float>(movie.view(), shifts, target);
   bool is_equal = true;
   for (std::size_t t = 0; t < 2; ++t) {
     for (std::size_t y = 0; y < 4; ++y) {
@@ -311,7 +311,7 @@ TEST_CASE("apply_motion refuses what does not fit, by name", "[warp][errors]") {
   const ShiftList shifts(3);
   const ShiftList few(2);
   const auto apply = [&](const ShiftList& moves, test::Movie<std::uint8_t>& target, double fill) {
-    apply_motion<std::uint8_t>(movie.view(), moves, target.view(), {.fill = fill});
+    apply_motion<std::uint8_t>(movie.view(), moves, target.target(), {.fill = fill});
   };
   CHECK_REFUSES("shifts", apply(few, out, 0.0));
   CHECK_REFUSES("out", apply(shifts, short_out, 0.0));
@@ -321,11 +321,11 @@ TEST_CASE("apply_motion refuses what does not fit, by name", "[warp][errors]") {
   CHECK_REFUSES("fill", apply(shifts, out, std::numeric_limits<double>::quiet_NaN()));
   test::Movie<std::int16_t> signed_movie(1, {2, 2});
   auto signed_out = signed_movie;
-  CHECK_REFUSES("fill", apply_motion<std::int16_t>(std::as_const(signed_movie).view(), ShiftList(1),
-                                                   signed_out.view(), {.fill = 40000.0}));
+  CHECK_REFUSES("fill", apply_motion<std::int16_t>(signed_movie.view(), ShiftList(1),
+                                                   signed_out.target(), {.fill = 40000.0}));
   test::Movie<float> float_movie(1, {2, 2});
   auto float_out = float_movie;
-  apply_motion<float>(std::as_const(float_movie).view(), ShiftList{{9.0, 9.0}}, float_out.view(),
+  apply_motion<float>(float_movie.view(), ShiftList{{9.0, 9.0}}, float_out.target(),
                       {.fill = std::numeric_limits<double>::quiet_NaN()});
   CHECK(std::isnan(float_out.pixels[0]));
 }

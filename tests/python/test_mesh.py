@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The B-spline (`mesh_size`) path: live parity with minian, properties, ground truth.
 
 Frames are 64 x 72 px unless a test says otherwise: minian warps templates with the mesh that it
@@ -19,7 +20,7 @@ with warnings.catch_warnings():
     pytest.importorskip("skimage.registration")
     ndimage = pytest.importorskip("scipy.ndimage")
 
-from stillscope import _mesh
+from stillscope import _mesh, _mesh_tree
 
 HEIGHT, WIDTH = 64, 72
 MESH = (1, 1)
@@ -86,7 +87,7 @@ def register(src, dst, **settings):
 
 def chunk(items, incoming=None, npart=3, alt_error=5, **settings):
     settings = {"mesh_size": MESH, "niter": NITER, **settings}
-    return _mesh.est_motion_chunk_mesh(items, incoming, npart, alt_error, **settings)
+    return _mesh_tree.est_motion_chunk_mesh(items, incoming, npart, alt_error, **settings)
 
 
 def marked_good(frame, max_sh):
@@ -126,7 +127,7 @@ def assert_chunk_parity(minian, items, incoming=None, npart=3, alt_error=5, **se
         )
         if "circ_thres" in settings:
             settings["check_temp"] = marked_good
-        ours = _mesh.est_motion_chunk_mesh(items, incoming, npart, alt_error, **settings)
+        ours = _mesh_tree.est_motion_chunk_mesh(items, incoming, npart, alt_error, **settings)
     assert_same_pixels(ours[0], template)
     assert ours[1].dtype == motions.dtype == np.float64
     np.testing.assert_allclose(ours[1], motions, rtol=0, atol=MOTION_TOLERANCE)
@@ -318,7 +319,7 @@ def test_a_moved_frame_gets_its_move_as_coefficients_in_x_then_y():
     assert abs(coefficients[1] - 3).max() <= SHIFT_TOLERANCE
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f2", ">f4", ">f8", ">u2", "f4-readonly", "g"])
+@pytest.mark.parametrize("dtype", ["f4", "f2", ">f4", ">f8", ">u2", "f4-readonly"])
 def test_every_real_dtype_registers_like_float64(dtype):
     readonly = dtype.endswith("readonly")
     dtype = np.dtype(dtype.partition("-")[0])
@@ -329,7 +330,7 @@ def test_every_real_dtype_registers_like_float64(dtype):
 
 @pytest.mark.parametrize(
     "dtype, mean_dtype",
-    [("?", "f8"), ("i1", "f8"), (">u2", "f8"), ("f2", "f2"), (">f4", "f4"), ("g", "g")],
+    [("?", "f8"), ("i1", "f8"), (">u2", "f8"), ("f2", "f2"), (">f4", "f4")],
 )
 def test_template_dtypes(dtype, mean_dtype):
     items = movie(2) > 128 if dtype == "?" else (movie(2) / 2).astype(dtype)
@@ -346,7 +347,7 @@ def test_a_float32_movie_moves_like_the_same_in_float64():
     np.testing.assert_allclose(chunk(items)[1], expected, rtol=0, atol=FLOAT32_TOLERANCE)
 
 
-@pytest.mark.parametrize("dtype", ["?", "i1", "u1", ">u2", "i8", "f2", ">f4", "g"])
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", ">u2", "i8", "f2", ">f4"])
 def test_transform_keeps_every_real_dtype(dtype):
     frame = movie(1)[0] > 128 if dtype == "?" else (movie(1)[0] / 2).astype(dtype)
     frame.flags.writeable = False
@@ -563,12 +564,12 @@ def test_mesh_size_of_rounds_half_to_even_and_stays_positive():
         ({"mesh_size": 3}, TypeError, "mesh_size: expected two whole numbers"),
         ({"mesh_size": (1, 2, 3)}, ValueError, "mesh_size: .*got"),
         ({"mesh_size": (0, 1)}, ValueError, "mesh_size: expected at least 1, got 0"),
-        ({"mesh_size": (1.5, 1)}, TypeError, "mesh_size: expected a whole number, got 1.5"),
+        ({"mesh_size": (1.5, 1)}, TypeError, "mesh_size: expected an integer, got 1.5"),
         ({"niter": -1}, ValueError, "niter: expected at least 0, got -1"),
-        ({"niter": 2.5}, TypeError, "niter: expected a whole number, got 2.5"),
+        ({"niter": 2.5}, TypeError, "niter: expected an integer, got 2.5"),
         ({"upsample": 0}, ValueError, "upsample: .*got 0"),
         ({"upsample": np.nan}, ValueError, "upsample: .*got nan"),
-        ({"src": np.zeros((3, HEIGHT, WIDTH))}, ValueError, "src: expected a .*got shape"),
+        ({"src": np.zeros((3, HEIGHT, WIDTH))}, ValueError, "src: expected 2 dim.*got shape"),
         ({"src": np.zeros((HEIGHT, WIDTH), complex)}, TypeError, "src: .*got complex128"),
         ({"dst": np.zeros((HEIGHT, 70))}, ValueError, "dst: expected the shape of src"),
         ({"src": np.eye(3), "dst": np.eye(3)}, ValueError, "src: .*at least 4 px"),
@@ -585,13 +586,13 @@ def test_register_names_the_argument_that_is_wrong(arguments, error, match):
 @pytest.mark.parametrize(
     "arguments, error, match",
     [
-        ({"items": np.zeros((0, HEIGHT, WIDTH))}, ValueError, "items: .*non-empty"),
+        ({"items": np.zeros((0, HEIGHT, WIDTH))}, ValueError, "items: .*at least one frame"),
         ({"items": np.zeros((2, 2, HEIGHT, WIDTH))}, ValueError, "items: .*got shape"),
         ({"items": np.zeros((2, 3, 3))}, ValueError, "items: .*at least 4 px"),
         ({"items": np.zeros((2, 9, 9), "M8[s]")}, TypeError, "items: expected a real dtype"),
         ({"npart": 1}, ValueError, "npart: expected at least 2, got 1"),
-        ({"npart": 2.5}, TypeError, "npart: expected a whole number"),
-        ({"aggregation": "median"}, ValueError, "aggregation: .*'mean', 'max'.*got 'median'"),
+        ({"npart": 2.5}, TypeError, "npart: expected an integer"),
+        ({"aggregation": "median"}, ValueError, "aggregation: .*'mean' or 'max'.*got 'median'"),
         ({"slot_last": "third"}, ValueError, "slot_last: .*got 'third'"),
         ({"circ_thres": 0.5}, TypeError, "check_temp: expected a callable"),
         ({"incoming": [np.zeros((1, *GRID))]}, ValueError, "incoming: .*each of the 2 items"),
@@ -608,9 +609,9 @@ def test_chunk_names_the_argument_that_is_wrong(arguments, error, match):
 @pytest.mark.parametrize(
     "arguments, error, match",
     [
-        ({"frame": np.zeros(5)}, ValueError, "frame: expected a"),
+        ({"frame": np.zeros(5)}, ValueError, "frame: expected 2 dim"),
         ({"frame": np.zeros((9, 9), object)}, TypeError, "frame: expected a real dtype"),
-        ({"coefficients": np.zeros(32)}, ValueError, "coefficients: expected shape"),
+        ({"coefficients": np.zeros(32)}, ValueError, "coefficients: expected 3 dim"),
         ({"coefficients": np.zeros((2, 3, 4))}, ValueError, "coefficients: .*at least 4"),
         ({"mesh_size": (2, 1)}, ValueError, r"mesh_size: expected \(1, 1\), .*got \(2, 1\)"),
         ({"param": (1.0, 2.0)}, ValueError, "param: expected the 10 values"),

@@ -6,7 +6,6 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -17,8 +16,8 @@
 #include "stillscope/core/settings.hpp"
 #include "stillscope/quality/circularity.hpp"
 #include "stillscope/register/make_registrar.hpp"
+#include "stillscope/tree/template_merger.hpp"
 #include "stillscope/tree/template_stack.hpp"
-#include "stillscope/warp/translation.hpp"
 
 namespace stillscope {
 
@@ -75,9 +74,10 @@ class Group {
     result.motions = centred_motions();
     if (!good_.empty()) {
       const std::size_t slots = settings_.has_slots() ? 3 : 1;
-      TemplateStack merged(take_buffer(slots * extent_.area()), slots, extent_);
-      merge(result.motions, truncate, merged);
-      result.merged = std::move(merged);
+      result.merged = TemplateStack(take_buffer(slots * extent_.area()), slots, extent_);
+      const auto sources = merge_sources(result.motions);
+      merger_(sources, settings_.aggregation, truncate, result.merged);
+      warps_ += sources.size();
     }
     return result;
   }
@@ -91,14 +91,6 @@ class Group {
  private:
   static constexpr Shift unknown{std::numeric_limits<double>::quiet_NaN(),
                                  std::numeric_limits<double>::quiet_NaN()};
-
-  /// A plane to be warped into the template.
-  struct Source {
-    FrameView<const T> plane;
-    Translation translation;
-    bool is_first;
-    bool is_last;
-  };
 
   [[nodiscard]] bool has_planes(const GroupItem<T>& item) const { return item.slots == 3; }
 
@@ -143,7 +135,8 @@ class Group {
       const GroupItem<T>& item = items_[i];
       if (item.is_empty) continue;
       live_.push_back(i);
-      if (!settings_.circ_thres || has_planes(item) ||
+      // An item by itself is its own template, good or not.
+      if (!settings_.circ_thres || has_planes(item) || items_.size() == 1 ||
           circularity(item.planes[aggregate_slot], settings_.max_sh) > *settings_.circ_thres) {
         good_.push_back(i);
       }
@@ -236,64 +229,22 @@ class Group {
 
   void release(std::size_t item) { registrar_->release(key_of(item, aggregate_slot)); }
 
-  /// Warps the good items and fills the template's slots, all in one pass over the rows, so that no
-  /// warped frame is ever stored but in a slot.
-  void merge(const ShiftList& motions, bool truncate, TemplateStack& merged) {
-    std::vector<Source> sources;
-    const std::size_t first_item = good_.front();
+  /// What becomes of the good items in the template.
+  [[nodiscard]] std::vector<MergeSource<T>> merge_sources(const ShiftList& motions) const {
+    std::vector<MergeSource<T>> sources;
+    const std::size_t first = good_.front();
     for (const std::size_t i : good_) {
       const Translation translation(motions[i], extent_);
+      const auto& planes = items_[i].planes;
       if (!has_planes(items_[i])) {
-        const bool is_last = i == last_frame();
-        sources.push_back({items_[i].planes[aggregate_slot], translation, i == first_item, is_last});
+        sources.push_back({planes[aggregate_slot], translation, i == first, i == last_frame()});
         continue;
       }
-      sources.push_back({items_[i].planes[first_slot], translation, i == first_item, false});
-      sources.push_back({items_[i].planes[aggregate_slot], translation, false, false});
-      sources.push_back({items_[i].planes[last_slot], translation, false, i == good_.back()});
+      sources.push_back({planes[first_slot], translation, i == first, false});
+      sources.push_back({planes[aggregate_slot], translation, false, false});
+      sources.push_back({planes[last_slot], translation, false, i == good_.back()});
     }
-    warps_ += sources.size();
-    // Few values add up exactly enough in single precision; many (a large npart) in double.
-    constexpr std::size_t few = 16;
-    if (sources.size() <= few) {
-      merge_rows(sources, truncate, merged, aggregate_);
-    } else {
-      merge_rows(sources, truncate, merged, long_aggregate_);
-    }
-  }
-
-  template <class Sum>
-  void merge_rows(const std::vector<Source>& sources, bool truncate, TemplateStack& merged,
-                  std::vector<Sum>& aggregate) {
-    const bool has_slots = settings_.has_slots();
-    const bool is_mean = settings_.aggregation == Aggregation::mean;
-    const std::size_t width = extent_.width;
-    warped_.resize(width);
-    for (std::size_t y = 0; y < extent_.height; ++y) {
-      aggregate.assign(width, is_mean ? Sum{0} : -std::numeric_limits<Sum>::infinity());
-      for (const Source& source : sources) {
-        float* warped = warped_.data();
-        warper_(source.plane, source.translation, 0.0F, y, warped);
-        if (truncate) float_kernels().truncate(warped, width);
-        if (has_slots && source.is_first) std::copy_n(warped, width, merged[first_slot].row(y));
-        if (has_slots && source.is_last) std::copy_n(warped, width, merged[last_slot].row(y));
-        accumulate(warped, width, is_mean, aggregate.data());
-      }
-      const Sum scale = is_mean ? Sum{1} / static_cast<Sum>(sources.size()) : Sum{1};
-      float* out = merged[aggregate_slot].row(y);
-      for (std::size_t x = 0; x < width; ++x) out[x] = static_cast<float>(aggregate[x] * scale);
-    }
-  }
-
-  static void accumulate(const float* row, std::size_t width, bool is_mean, float* aggregate) {
-    is_mean ? float_kernels().add(row, width, aggregate)
-            : float_kernels().maximum(row, width, aggregate);
-  }
-  static void accumulate(const float* row, std::size_t width, bool is_mean, double* aggregate) {
-    for (std::size_t x = 0; x < width; ++x) {
-      const auto value = static_cast<double>(row[x]);
-      aggregate[x] = is_mean ? aggregate[x] + value : std::max(aggregate[x], value);
-    }
+    return sources;
   }
 
   /// The good frame that fills the last slot.
@@ -305,15 +256,12 @@ class Group {
   ChunkSettings settings_;
   Extent extent_;
   std::unique_ptr<Registrar<T>> registrar_;
-  RowWarper<T> warper_;
+  TemplateMerger<T> merger_;
   std::vector<GroupItem<T>> items_;
   std::vector<AlignedBuffer<T>> repaired_;
   std::vector<std::optional<double>> means_;  // by key
   std::vector<std::size_t> live_;
   std::vector<std::size_t> good_;
-  std::vector<float> warped_;
-  std::vector<float> aggregate_;
-  std::vector<double> long_aggregate_;
   std::vector<T> gathered_;
   std::size_t warps_ = 0;
   std::size_t spared_ = 0;

@@ -2,6 +2,7 @@
 /// Frames and movies that own their pixels, and the pictures the tests are made of.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +34,7 @@ struct Image {
     return (*this)(wrap_index(y, extent.height), wrap_index(x, extent.width));
   }
   FrameView<const T> view() const { return {pixels.data(), extent}; }
-  FrameView<T> view() { return {pixels.data(), extent}; }
+  FrameView<T> target() { return {pixels.data(), extent}; }
 };
 
 /// A movie in C order.
@@ -47,9 +48,6 @@ struct Movie {
   Movie(std::size_t count, Extent size, T value = T{})
       : frames(count), extent(size), pixels(count * size.area(), value) {}
 
-  FrameView<T> operator[](std::size_t frame) {
-    return {pixels.data() + frame * extent.area(), extent};
-  }
   FrameView<const T> operator[](std::size_t frame) const {
     return {pixels.data() + frame * extent.area(), extent};
   }
@@ -64,7 +62,7 @@ struct Movie {
     return copy;
   }
   MovieView<const T> view() const { return {pixels.data(), frames, extent}; }
-  MovieView<T> view() { return {pixels.data(), frames, extent}; }
+  MovieView<T> target() { return {pixels.data(), frames, extent}; }
 };
 
 /// Random numbers that are the same with every standard library.
@@ -110,7 +108,7 @@ Image<T> noise(Extent extent, Random& random) {
   return image;
 }
 
-/// A smooth scene that can be sampled anywhere: round blobs on a slope, values in [0, 255].
+/// A smooth scene that can be sampled anywhere: round blobs on black, values in [0, 255].
 class Scene {
  public:
   Scene(Extent extent, Random& random, std::size_t blobs = 12) {
@@ -124,7 +122,7 @@ class Scene {
   }
 
   [[nodiscard]] double operator()(double y, double x) const {
-    double value = 20.0;
+    double value = 0.0;
     for (const Blob& blob : blobs_) {
       const double dy = (y - blob.y) / blob.radius;
       const double dx = (x - blob.x) / blob.radius;

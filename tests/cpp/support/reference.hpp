@@ -85,8 +85,9 @@ Image<double> direct_translation(const Image<T>& image, Shift shift, double fill
   };
   const double top = std::floor(position(shift.height));
   const double left = std::floor(position(shift.width));
-  const double wy = position(shift.height) - top;
-  const double wx = position(shift.width) - left;
+  // Weights in single precision: what rounds to 0 or 1 there reads one sample alone.
+  const double wy = static_cast<float>(position(shift.height) - top);
+  const double wx = static_cast<float>(position(shift.width) - left);
   for (std::size_t y = 0; y < height; ++y) {
     for (std::size_t x = 0; x < width; ++x) {
       double value = 0.0;

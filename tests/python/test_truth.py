@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ground truth: movies whose motion is known, and a real recording that gets sharper."""
+
+import numpy as np
+import pytest
+from conftest import import_quietly
+from support import (
+    as_dtype, error_of, moving_movie, quietly, random_walk, read_recording, wrap,
+)  # fmt: skip
+
+import stillscope
+
+# A texture under a vignette that stays with the sensor, Fourier-shifted; errors RMS and max [px].
+# The tree drifts (un-normalised correlation, circular at the edges): minian has 0.085 / 0.198.
+TEXTURE_RMS = 0.13  # measured 0.091
+TEXTURE_MAX = 0.3  # measured 0.21
+# Without anything that stays at the sensor, on a scene that wraps: the method's own error.
+PERIODIC_RMS = 0.03
+PERIODIC_MAX = 0.1
+# The simulator's one-photon cells, 128x144 px, random walk within 6 px (RMS 2.09 uncorrected).
+SIMULATED_RMS = 0.4  # measured 0.285
+SIMULATED_MAX = 1.2  # measured 0.8 to 1.05
+# minian on the same movies, chunk for chunk [px].
+PARITY_MAX = 0.01  # measured 1e-4 (texture), 3e-3 (recording, float32)
+PARITY_MEAN = 0.001  # measured 4e-4
+INTEGER_PARITY_MAX = 0.02  # measured 2e-4
+INTEGER_PARITY_MEAN = 0.004
+# The recording, correlation of its frames with their mean 20 px inside: measured 0.9602 before,
+# 0.9694 (uint8) and 0.9699 (float32) after.
+RECORDING_BEFORE = (0.959, 0.961)
+RECORDING_AFTER = 0.969
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u1", "u2"])
+@pytest.mark.parametrize("chunk", [None, 13])
+def test_known_motion_of_a_texture(dtype, chunk):
+    movie, displacement = moving_movie(40, 128, 144, seed=2)
+    shifts = stillscope.estimate_motion(as_dtype(movie, dtype), chunk=chunk).shifts
+    rms, largest = error_of(shifts, displacement)
+    assert error_of(np.zeros((40, 2)), displacement)[0] > 1
+    assert rms <= TEXTURE_RMS and largest <= TEXTURE_MAX
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_known_motion_of_a_periodic_texture(seed):
+    from support import fourier_shift, texture
+
+    rng = np.random.default_rng(seed)
+    displacement = random_walk(27, 8.0, rng)
+    scene = 100 + 20 * texture(96, 120, seed)
+    movie = np.stack([fourier_shift(scene, *d) for d in displacement])
+    movie += rng.normal(0, 0.5, movie.shape)
+    rms, largest = error_of(stillscope.estimate_motion(movie, npart=27).shifts, displacement)
+    assert rms <= PERIODIC_RMS and largest <= PERIODIC_MAX
+
+
+def test_correcting_known_motion_restores_the_scene():
+    movie, displacement = moving_movie(20, 128, 144, seed=3, noise=0)
+    corrected = stillscope.apply_motion(movie, stillscope.estimate_motion(movie))
+    inside = np.s_[:, 16:-16, 16:-16]
+    assert corrected[inside].std(axis=0).mean() < 0.45 * movie[inside].std(axis=0).mean()
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    minisim = import_quietly("minisim")
+    pixel = 3.0 / 8  # um: pitch over magnification
+    trajectory = random_walk(60, 6.0, np.random.default_rng(0)) * pixel
+    spec = quietly(
+        lambda: minisim.Spec(
+            acquisition=minisim.Acquisition(
+                image_sensor=minisim.ImageSensor(
+                    n_px_height=128, n_px_width=144, gain_adu_per_e=0.5
+                ),
+                fps=20.0,
+                duration_s=3.0,
+            ),
+            seed=1,
+            steps=[
+                minisim.PlaceNeurons(
+                    soma_radius_um=2.0, density_per_mm3=1.8e6, depth_range_um=(0.0, 20.0)
+                ),
+                minisim.CellActivity(f0=2.0, quiescent_rate_hz=0.0, active_rate_hz=5.0),
+                minisim.CellOptics(),
+                minisim.Composite(),
+                minisim.BrainMotion(
+                    trajectory_um=[(float(y), float(x)) for y, x in trajectory]
+                ),
+                minisim.Sensor(photons_per_unit=1000.0),
+            ],
+        )
+    )
+    recording = quietly(minisim.simulate, spec)
+    movie = np.asarray(recording.observed)
+    displacement = np.asarray(recording.ground_truth.shifts)
+    np.testing.assert_allclose(displacement, trajectory / pixel, atol=1e-6)
+    return movie, displacement
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u1"])
+@pytest.mark.parametrize("chunk", [None, 20])
+def test_known_motion_of_a_simulated_recording(simulated, dtype, chunk):
+    movie, displacement = simulated
+    shifts = stillscope.estimate_motion(movie.astype(dtype), chunk=chunk).shifts
+    rms, largest = error_of(shifts, displacement)
+    assert error_of(np.zeros((60, 2)), displacement)[0] > 2
+    assert rms <= SIMULATED_RMS and largest <= SIMULATED_MAX
+
+
+@pytest.mark.usefixtures("synchronous")
+def test_the_simulated_recording_as_minian_sees_it(theirs, ours, simulated):
+    movie = simulated[0]
+    mine, reference = (
+        quietly(lambda m=m: m.estimate_motion(wrap(movie, 20)).compute().values)
+        for m in (ours, theirs)
+    )
+    difference = np.abs(mine - reference)
+    assert difference.max() <= PARITY_MAX and difference.mean() <= PARITY_MEAN
+
+
+# --- the real recording ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recording():
+    movie = read_recording()
+    assert movie.shape == (60, 200, 200) and movie.dtype == np.uint8
+    return movie
+
+
+def mean_correlation(movie):
+    """Of each frame with the mean of all, 20 px inside."""
+    frames = movie[:, 20:-20, 20:-20].astype(float)
+    mean = frames.mean(axis=0).ravel()
+    return np.mean([np.corrcoef(frame.ravel(), mean)[0, 1] for frame in frames])
+
+
+@pytest.mark.usefixtures("synchronous")
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_the_recording_gets_more_alike(ours, recording, dtype):
+    movie = recording.astype(dtype)
+    low, high = RECORDING_BEFORE
+    assert low < mean_correlation(movie) < high
+    shifts = ours.estimate_motion(wrap(movie, 20)).compute()
+    corrected = ours.apply_transform(wrap(movie, 20), shifts).values
+    assert mean_correlation(corrected) >= RECORDING_AFTER
+    plain = stillscope.estimate_motion(movie, chunk=20)  # its last slots are the last frames
+    assert mean_correlation(stillscope.apply_motion(movie, plain)) >= RECORDING_AFTER
+
+
+@pytest.mark.usefixtures("synchronous")
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_the_recording_as_minian_sees_it(theirs, ours, recording, dtype):
+    movie = recording.astype(dtype)
+    mine, reference = (
+        quietly(lambda m=m: m.estimate_motion(wrap(movie, 20)).compute().values)
+        for m in (ours, theirs)
+    )
+    difference = np.abs(mine - reference)
+    is_float = dtype == "f4"
+    assert difference.max() <= (PARITY_MAX if is_float else INTEGER_PARITY_MAX)
+    assert difference.mean() <= (PARITY_MEAN if is_float else INTEGER_PARITY_MEAN)
+    assert np.ptp(reference[:, 0]) > 5  # measured 5.4 px
