@@ -18,10 +18,16 @@ import uuid
 import warnings
 from typing import Any
 
-import dask as da
-import dask.array as darr
 import numpy as np
-import xarray as xr
+
+try:
+    import dask as da
+    import dask.array as darr
+    import xarray as xr
+except ImportError as error:
+    raise ImportError(
+        f'{__name__} needs xarray and dask: pip install "stillscope[xarray]"'
+    ) from error
 
 from . import _check, _core, _mesh, _mesh_tree
 from .movie import estimate_settings as _estimate_settings
@@ -125,7 +131,8 @@ def estimate_motion(
         for d in [*extra, dim]
     }
     coords["shift_dim"] = ["height", "width"]
-    return xr.DataArray(result, dims=dims, coords=coords)
+    # xarray would take a dask array's key for a name.
+    return xr.DataArray(result, dims=dims, coords=coords).rename(None)
 
 
 def _stack(parts: np.ndarray) -> darr.Array:
@@ -301,6 +308,9 @@ def est_motion_chunk(
     result = _core.est_motion_chunk(
         _check.kernel_array(array), sh_org, n_threads=threads, **settings
     )
+    if sh_org is not None:
+        # Templates of chunks: what is wrong with their frames has been said at the chunks.
+        result = {**result, "repaired": 0, "dead": 0}
     _warn_of(result, circ_thres)
     dtype = _template_dtype(array.dtype, aggregation)
     return result["template"].astype(dtype, copy=False), result["shifts"]
@@ -439,18 +449,17 @@ def match_temp(
     Returns
     -------
     numpy.ndarray
-        ``(2,)``, px: float64 with ``subpixel``, else int64.
+        float64 ``(2,)``, px; whole numbers without ``subpixel``.
     """
     frames = (
         np.asarray(_check.frames(f, n, (2,)), np.float32) for f, n in ((src, "src"), (dst, "dst"))
     )
-    shift = _core.match_template(
+    return _core.match_template(
         *frames,
         max_sh=_check.integer(max_sh, "max_sh", 0),
         local=bool(local),
         subpixel=bool(subpixel),
     )
-    return shift if subpixel else shift.astype(np.int64)
 
 
 def check_temp(fm: np.ndarray, max_sh: int) -> float:
@@ -541,7 +550,8 @@ def apply_transform(
     """
     fill = _check_apply(varr, trans, fill, "trans")
     _check.choice(grid, "grid", ("exact", "cv2"))
-    threads = _check.threads(n_threads)
+    if n_threads is not None:
+        _check.integer(n_threads, "n_threads", 1)
     spatial = _spatial_dims(varr, trans)
     is_mesh = "grid0" in trans.dims
     if is_mesh:
@@ -552,7 +562,7 @@ def apply_transform(
         block = _transform_perframe_mesh
     else:
         core = ["shift_dim"]
-        options = {"fill": fill, "grid": grid, "n_threads": threads}
+        options = {"fill": fill, "grid": grid, "n_threads": n_threads}
         block = _transform_perframe_block
     return _apply_lazily(block, varr, spatial, trans, core, options)
 
@@ -626,9 +636,11 @@ def _transform_perframe_block(
     lead, flat, rows = _perframe(frames, shifts, 1)
     out = np.empty(flat.shape, frames.dtype)
     if out.size:
+        # Here, not where the graph was built: a worker has threads of its own.
+        threads = _check.threads(n_threads)
         _translate(
             flat, rows.astype(np.float64), out, fill=fill, grid=grid, rounding="truncate",
-            n_threads=n_threads,
+            n_threads=threads,
         )  # fmt: skip
     return out.reshape(lead + frames.shape[-2:])
 

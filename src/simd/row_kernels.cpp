@@ -37,6 +37,20 @@ float centre(const T* row, std::size_t n, double mean, float* out) {
 }
 
 template <Pixel T>
+float pool_row(const T* row, std::size_t n, double mean, float weight, float* sums) {
+  using Working = std::conditional_t<std::is_same_v<T, double>, double, float>;
+  const auto offset = static_cast<Working>(mean);
+  float energy = 0.0F;
+#pragma omp simd reduction(+ : energy)
+  for (std::size_t x = 0; x < n; ++x) {
+    const auto value = static_cast<float>(static_cast<Working>(row[x]) - offset);
+    sums[x] += weight * value;
+    energy += value * value;
+  }
+  return energy;
+}
+
+template <Pixel T>
 void to_correlation_values(const T* row, std::size_t n, double mean, CorrelationValue<T>* out) {
   if constexpr (std::is_floating_point_v<T>) {
     const auto offset = static_cast<T>(mean);
@@ -152,6 +166,17 @@ float highest(const float* row, std::size_t n) {
   return value;
 }
 
+void gather(const float* row, const std::int32_t* first, const float* weights, std::size_t taps,
+            std::size_t n, float* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = 0.0F;
+  for (std::size_t k = 0; k < taps; ++k) {
+    const float* weight = weights + k * n;
+    for (std::size_t i = 0; i < n; ++i) {
+      out[i] += weight[i] * row[static_cast<std::size_t>(first[i]) + k];
+    }
+  }
+}
+
 void multiply_conjugate(const float* a, const float* b, std::size_t n, float* c) {
   for (std::size_t i = 0; i < 2 * n; i += 2) {
     c[i] = a[i] * b[i] + a[i + 1] * b[i + 1];
@@ -160,7 +185,7 @@ void multiply_conjugate(const float* a, const float* b, std::size_t n, float* c)
 }
 
 template <Pixel T>
-constexpr PixelKernels<T> pixel_set = {sum<T>,      centre<T>,     to_correlation_values<T>,
+constexpr PixelKernels<T> pixel_set = {sum<T>,      centre<T>, pool_row<T>, to_correlation_values<T>,
                                        correlate<T>, to_float<T>,  blend_rows<T>,
                                        bilinear<T>, from_float<T>};
 
@@ -168,6 +193,6 @@ constexpr PixelKernels<T> pixel_set = {sum<T>,      centre<T>,     to_correlatio
 
 const KernelSet STILLSCOPE_KERNELS = {
     pixel_set<std::uint8_t>, pixel_set<std::uint16_t>, pixel_set<std::int16_t>,
-    pixel_set<float>,        pixel_set<double>,        {add, maximum, truncate, highest, multiply_conjugate}};
+    pixel_set<float>,        pixel_set<double>,        {add, maximum, truncate, highest, gather, multiply_conjugate}};
 
 }  // namespace stillscope

@@ -32,7 +32,8 @@ tbb::task_arena& arena_of(std::size_t threads) {
   static std::mutex mutex;
   const std::scoped_lock lock(mutex);
   // More than oneTBB has workers for would run no faster, and makes it print a warning.
-  const int size = std::min(static_cast<int>(threads), tbb::info::default_concurrency());
+  const int most = tbb::info::default_concurrency();
+  const int size = threads < static_cast<std::size_t>(most) ? static_cast<int>(threads) : most;
   return arenas->try_emplace(size, size).first->second;
 }
 

@@ -2,25 +2,16 @@
 """Fixtures of the tests that need the reference, minian 2.0.2 on OpenCV 5."""
 
 import importlib
-import warnings
+import importlib.metadata
 
 import pytest
-
-
-def import_quietly(name):
-    """A module whose import warns (its own dependencies' deprecations), or a skip without it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pytest.importorskip(name.partition(".")[0])
-        return importlib.import_module(name)
+from support import import_quietly
 
 
 @pytest.fixture(scope="session")
 def theirs():
     """minian's own module; the bounds hold for 2.0.2 on OpenCV 5."""
     module = import_quietly("minian.motion_correction")
-    import importlib.metadata
-
     import cv2
 
     if importlib.metadata.version("minian") != "2.0.2" or not cv2.__version__.startswith("5."):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the tests share: movies of known motion, wrapping them for dask, running the reference."""
 
+import importlib
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,14 @@ RECORDING = ROOT.parent / "shared" / "data" / "wireless_corrupted.avi"
 INTEGER_LEVELS = {
     "i1": 120, "u1": 250, "i2": 4000, "u2": 4000, ">u2": 4000, "i4": 4000, "u4": 4000, "i8": 4000,
 }  # fmt: skip
+
+
+def import_quietly(name):
+    """A module whose import warns (its own dependencies' deprecations), or a skip without it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip(name.partition(".")[0])
+        return importlib.import_module(name)
 
 
 def quietly(call, *args, **kwargs):

@@ -5,8 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import import_quietly
-from support import moving_movie, quietly, wrap
+from support import import_quietly, moving_movie, quietly, wrap
 
 import stillscope
 
@@ -84,7 +83,10 @@ def test_estimate_on_a_crop_then_apply_to_the_full_frame(client, mc, recording):
     corrected = mc.apply_transform(varr_ref, motion, fill=0)
     assert corrected.shape == varr_ref.shape and corrected.dtype == np.uint8
     assert corrected.name == "si_float" and corrected.chunks == varr_ref.chunks
-    on_cluster, here = computed(client, corrected)
+    on_cluster = client.compute(corrected).result(timeout=TIMEOUT)
+    here = quietly(
+        lambda: mc.apply_transform(varr_ref, here, fill=0).compute(scheduler="synchronous")
+    )
     assert on_cluster.values.tobytes() == here.values.tobytes()
     projection = corrected.max("frame").compute().values
     np.testing.assert_array_equal(projection, here.max("frame").values)
@@ -148,7 +150,9 @@ def test_cross_registration(client, mc, sessions):
     np.testing.assert_array_equal(on_cluster.values, here.values)
     empty = on_cluster.isnull().all(["height", "width"])
     assert empty.sum() == 2
-    assert bool(empty.sel(session="day-4", unit_id=11)) and bool(empty.sel(session="day-3", unit_id=17))
+    assert bool(empty.sel(session="day-4", unit_id=11)) and bool(
+        empty.sel(session="day-3", unit_id=17)
+    )
     assert on_cluster.where(~empty, drop=False).notnull().sum() == (35 - 2) * 96 * 112
 
 

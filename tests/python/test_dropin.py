@@ -107,9 +107,7 @@ def test_four_chunks_of_nine_without_alt_error(ours):
 def test_npart_none_without_chunk_nfm(ours):
     frames = moving_movie(36, 64, 72, seed=2)[0]
     # max(3, ceil(sqrt(36 / 2))) = 5
-    assert np.array_equal(
-        estimate(ours, frames, 2, npart=None), estimate(ours, frames, 2, npart=5)
-    )
+    assert np.array_equal(estimate(ours, frames, 2, npart=None), estimate(ours, frames, 2, npart=5))
     assert np.array_equal(
         estimate(ours, frames, 36, npart=None), estimate(ours, frames, 36, npart=3)
     )
@@ -333,7 +331,15 @@ def test_get_mesh_size_is_at_least_one(ours):
 
 @pytest.mark.parametrize(
     ("dtype", "fill"),
-    [("u1", np.nan), ("u1", 256), ("u1", -1), ("i2", 40000), ("u2", np.inf), ("?", 2), ("i4", 1e10)],
+    [
+        ("u1", np.nan),
+        ("u1", 256),
+        ("u1", -1),
+        ("i2", 40000),
+        ("u2", np.inf),
+        ("?", 2),
+        ("i4", 1e10),
+    ],
 )
 @pytest.mark.parametrize("function", ["apply_transform", "apply_shifts"])
 def test_a_fill_that_the_dtype_does_not_hold_fails_at_the_call(ours, movie, dtype, fill, function):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dask graph: every kernel runs exactly once, results say what they are, any scheduler will do."""
+"""The dask graph: every kernel runs once, results are as declared, any scheduler will do."""
 
 import math
 import threading

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``install`` puts the drop-in in minian's place whenever it is called, and ``uninstall`` undoes it.
+"""``install`` puts the drop-in in minian's place whenever it is called, ``uninstall`` undoes it.
 
 Each case runs in an interpreter of its own: what was imported before is what is tested. The real
 minian takes seconds to import, so that most cases meet a stand-in of a few lines.
@@ -139,7 +139,8 @@ def test_after_minian_was_imported():
 
 
 def test_after_the_package_but_before_its_module(stand_in):
-    run("""
+    run(
+        """
     import minian
     assert "minian.motion_correction" not in sys.modules
     stillscope.install()
@@ -148,12 +149,15 @@ def test_after_the_package_but_before_its_module(stand_in):
     assert is_ours(minian.motion_correction.estimate_motion)
     stillscope.uninstall()
     assert is_theirs(minian.visualization.apply_shifts)
-    """, stand_in)
+    """,
+        stand_in,
+    )
 
 
 @pytest.mark.parametrize("first", ["", "import minian.visualization"])
 def test_installing_twice_is_installing_once(stand_in, first):
-    run(f"""
+    run(
+        f"""
     {first}
     stillscope.install()
     stillscope.install()
@@ -168,22 +172,28 @@ def test_installing_twice_is_installing_once(stand_in, first):
     stillscope.install()
     assert is_ours(minian.motion_correction.estimate_motion)
     assert is_ours(minian.visualization.apply_shifts)
-    """, stand_in)
+    """,
+        stand_in,
+    )
 
 
 def test_uninstalling_without_installing_does_nothing(stand_in):
-    run("""
+    run(
+        """
     stillscope.uninstall()
     assert not any(name.partition(".")[0] == "minian" for name in sys.modules)
     import minian.motion_correction as m
     stillscope.uninstall()
     assert sys.modules["minian.motion_correction"] is m and is_theirs(m.estimate_motion)
-    """, stand_in)
+    """,
+        stand_in,
+    )
 
 
 def test_names_taken_under_another_name_and_by_other_code(stand_in):
     """What minian's modules bound by value is rebound, other code's is its own."""
-    run("""
+    run(
+        """
     import types
     import minian.motion_correction as theirs
     import minian.visualization
@@ -195,23 +205,29 @@ def test_names_taken_under_another_name_and_by_other_code(stand_in):
     assert is_theirs(mine.estimate_motion)
     stillscope.uninstall()
     assert minian.visualization.renamed is theirs.estimate_motion
-    """, stand_in)
+    """,
+        stand_in,
+    )
 
 
 @pytest.mark.parametrize("version", ["1.3.0", "1.3.7", "2.0.0", "2.0.2", "2.0.10"])
 def test_known_versions(tmp_path, version):
     write_stand_in(tmp_path, version)
-    run(f"""
+    run(
+        f"""
     assert importlib.metadata.version("minian") == {version!r}
     stillscope.install()
     assert is_ours(sys.modules["minian.motion_correction"].estimate_motion)
-    """, tmp_path)
+    """,
+        tmp_path,
+    )
 
 
 @pytest.mark.parametrize("version", ["1.2.1", "2.1.0", "20.0", "3.0"])
 def test_unknown_versions_are_refused_unless_forced(tmp_path, version):
     write_stand_in(tmp_path, version)
-    run(f"""
+    run(
+        f"""
     try:
         stillscope.install()
     except RuntimeError as error:
@@ -222,7 +238,9 @@ def test_unknown_versions_are_refused_unless_forced(tmp_path, version):
     stillscope.install(force=True)
     from minian.motion_correction import estimate_motion
     assert is_ours(estimate_motion)
-    """, tmp_path)
+    """,
+        tmp_path,
+    )
 
 
 def test_without_minian():
@@ -243,14 +261,17 @@ def test_without_minian():
 
 
 def test_force_is_keyword_only(stand_in):
-    run("""
+    run(
+        """
     try:
         stillscope.install(True)
     except TypeError:
         pass
     else:
         raise AssertionError("took a positional argument")
-    """, stand_in)
+    """,
+        stand_in,
+    )
 
 
 @pytest.mark.usefixtures("real_minian")

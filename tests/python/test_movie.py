@@ -11,7 +11,23 @@ from support import INTEGER_LEVELS, as_dtype, bilinear, moving_movie
 
 import stillscope
 
-DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">u2", ">f4", ">f8"]
+DTYPES = [
+    "?",
+    "i1",
+    "u1",
+    "i2",
+    "u2",
+    "i4",
+    "u4",
+    "i8",
+    "u8",
+    "f2",
+    "f4",
+    "f8",
+    ">u2",
+    ">f4",
+    ">f8",
+]
 # Single precision against a naive bilinear in double, as a share of the range. Measured 1.2e-7.
 WARP_TOLERANCE = 1e-6
 # float16 holds 11 bits.
@@ -85,7 +101,7 @@ def test_every_kernel_runs_once(movie, chunks, npart, alt_error, n_threads):
         assert counts[name] == planned[name], name
     # A registration that can't change the answer is spared, and counted.
     assert counts["registrations"] + counts["spared"] == planned["registrations"]
-    assert 0 < counts["spectra"] <= planned["spectra"]
+    assert counts["spectra"] + 2 * counts["spared"] == planned["spectra"]
     if alt_error is None:
         assert counts == planned
     leaves, nodes = expected_nodes(40, chunk, npart)
@@ -199,9 +215,7 @@ def test_a_broadcast_movie(movie):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_can_be_estimated(movie, dtype):
-    frames = (
-        np.rint(movie * 16).astype("u8") if dtype == "u8" else as_dtype(movie, dtype)
-    )
+    frames = np.rint(movie * 16).astype("u8") if dtype == "u8" else as_dtype(movie, dtype)
     result = stillscope.estimate_motion(frames)
     reference = stillscope.estimate_motion(movie)
     # Rounding to whole levels moves shifts by little, one bit a pixel by more. Measured 0.03, 0.3.
@@ -343,7 +357,8 @@ def test_whole_pixels_are_copied(dtype):
     for grid in ("exact", "cv2"):
         out = stillscope.apply_motion(frames, [(0, 0), (2, -3)], grid=grid)
         # Doubles go through single precision.
-        kept = frames.astype("f4") if frames.dtype.itemsize == 8 and frames.dtype.kind == "f" else frames
+        is_double = frames.dtype.kind == "f" and frames.dtype.itemsize == 8
+        kept = frames.astype("f4") if is_double else frames
         np.testing.assert_array_equal(out[0], kept[0])
         np.testing.assert_array_equal(out[1, 2:, :-3], kept[1, :-2, 3:])
         assert not out[1, :2].any() and not out[1, :, -3:].any()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The package as it is installed: one version, a light import, stubs that tell the truth, threads."""
+"""The package as installed: one version, a light import, stubs that tell the truth, threads."""
 
 import ast
 import importlib.metadata

@@ -278,7 +278,7 @@ def test_chunk_of_frames_with_incoming_shifts(theirs, ours, movie):
 
 
 def test_the_touching_slots_are_taken_where_the_aggregates_disagree(theirs, ours):
-    """Slots of known shifts: the middle ones of two templates lie 12 px apart, the touching 1 px."""
+    """Of two templates, the middle slots lie 12 px apart, the touching ones 1 px."""
     frame = moving_movie(1, 96, 120, seed=6)[0][0].astype("f4")
     rolled = {k: np.roll(frame, k, 1) for k in (0, 1, 12)}
     stack = np.stack([[rolled[0], rolled[0], rolled[0]], [rolled[1], rolled[12], rolled[12]]])
@@ -338,11 +338,12 @@ def test_pair_and_its_spectra(theirs, ours, size, dtype):
     if dtype == "?":
         return  # random bits: the peak is the reference's rounding's to choose
     np.testing.assert_allclose(
-        plain, theirs.est_motion_perframe(src, dst), rtol=0, atol=1e-4  # measured 2e-6, float32
+        plain,
+        theirs.est_motion_perframe(src, dst),
+        rtol=0,
+        atol=1e-4,  # measured 2e-6, float32
     )
-    np.testing.assert_allclose(
-        peak, theirs._xcorr_subpixel(*spectra, src.shape), rtol=0, atol=1e-4
-    )
+    np.testing.assert_allclose(peak, theirs._xcorr_subpixel(*spectra, src.shape), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("local", [False, True])
@@ -352,10 +353,9 @@ def test_pair_and_its_spectra(theirs, ours, size, dtype):
 def test_match_temp(theirs, ours, movie, dtype, max_sh, local, subpixel):
     for i, j in ((0, 1), (3, 9), (12, 22)):
         src, dst = movie[i].astype(dtype), movie[j].astype(dtype)
-        if dtype == "f8":  # what the reference takes: OpenCV knows uint8 and float32 alone
-            reference = theirs.match_temp(src.astype("f4"), dst.astype("f4"), max_sh, local, subpixel)
-        else:
-            reference = theirs.match_temp(src, dst, max_sh, local, subpixel)
+        # The reference takes what OpenCV does: uint8 and float32.
+        taken = (f.astype("f4") if dtype == "f8" else f for f in (src, dst))
+        reference = theirs.match_temp(*taken, max_sh, local, subpixel)
         mine = ours.match_temp(src, dst, max_sh, local, subpixel)
         assert mine.dtype == np.asarray(reference).dtype and mine.shape == (2,)
         # Measured 2e-6 px: the coefficients are float32's.

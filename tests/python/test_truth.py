@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from conftest import import_quietly
 from support import (
-    as_dtype, error_of, moving_movie, quietly, random_walk, read_recording, wrap,
+    as_dtype, error_of, fourier_shift, import_quietly, moving_movie, quietly, random_walk, read_recording,
+    texture, wrap,
 )  # fmt: skip
 
 import stillscope
@@ -43,8 +43,6 @@ def test_known_motion_of_a_texture(dtype, chunk):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_known_motion_of_a_periodic_texture(seed):
-    from support import fourier_shift, texture
-
     rng = np.random.default_rng(seed)
     displacement = random_walk(27, 8.0, rng)
     scene = 100 + 20 * texture(96, 120, seed)
@@ -83,9 +81,7 @@ def simulated():
                 minisim.CellActivity(f0=2.0, quiescent_rate_hz=0.0, active_rate_hz=5.0),
                 minisim.CellOptics(),
                 minisim.Composite(),
-                minisim.BrainMotion(
-                    trajectory_um=[(float(y), float(x)) for y, x in trajectory]
-                ),
+                minisim.BrainMotion(trajectory_um=[(float(y), float(x)) for y, x in trajectory]),
                 minisim.Sensor(photons_per_unit=1000.0),
             ],
         )

@@ -58,13 +58,7 @@ template <Pixel T>
   }
 }
 
-/// What `load_centred` found.
-struct CentredFrame {
-  double energy = 0.0;   ///< Sum of the squares of the frame's pixels less their mean.
-  bool is_flat = false;  ///< Every pixel is the same.
-};
-
-/// True where every pixel of `frame` is the same.
+/// True where every pixel of `frame` is the same; leaves at the first that is not.
 template <Pixel T>
 [[nodiscard]] bool is_flat(const FrameView<const T>& frame) {
   for (std::size_t y = 0; y < frame.height(); ++y) {
@@ -75,18 +69,16 @@ template <Pixel T>
   return true;
 }
 
-/// out = frame - mean, in C order.
+/// out = frame - mean, in C order. Returns the energy, the sum of the squares of `out`.
 template <Pixel T>
-CentredFrame load_centred(const FrameView<const T>& frame, double mean, std::vector<T>& scratch,
-                          float* out) {
-  CentredFrame result;
+double load_centred(const FrameView<const T>& frame, double mean, std::vector<T>& scratch,
+                    float* out) {
+  double energy = 0.0;
   for (std::size_t y = 0; y < frame.height(); ++y, out += frame.width()) {
     const T* row = contiguous_row(frame, y, scratch);
-    result.energy +=
-        static_cast<double>(pixel_kernels<T>().centre(row, frame.width(), mean, out));
+    energy += static_cast<double>(pixel_kernels<T>().centre(row, frame.width(), mean, out));
   }
-  result.is_flat = is_flat(frame);  // leaves at the first pixel that differs
-  return result;
+  return energy;
 }
 
 }  // namespace stillscope

@@ -16,7 +16,8 @@ enum class SlotLast { second, last };
 
 /// The method that finds the peak of the cross-correlation.
 enum class RegistrarKind {
-  fft,  ///< Transforms at full size: the reference.
+  fft,             ///< Transforms at full size: the reference.
+  coarse_to_fine,  ///< Small transforms nominate, exact sums at full size decide.
 };
 
 /// Options of `est_motion_chunk`.

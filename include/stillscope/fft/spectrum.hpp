@@ -18,7 +18,8 @@ namespace stillscope {
 /// `rfft2` of a frame with its mean removed.
 struct Spectrum {
   AlignedBuffer<std::complex<float>> values;
-  CentredFrame frame;
+  double energy = 0.0;   ///< Sum of the squares of the frame's pixels less their mean.
+  bool is_flat = false;  ///< Every pixel of the frame is the same.
 };
 
 /// product = src * conj(dst), the spectrum of the cross-correlation of Eq. (1), without its constant
@@ -36,19 +37,20 @@ inline void cross_power(const std::complex<double>* src, const std::complex<doub
   product[0] = 0.0;
 }
 
-/// Spectra by key: computed at the first request, used as source and as destination until released.
+/// Spectra (`Entry` is a `Spectrum` or holds more) by key: computed at the first request, used as source and as destination until released.
 /// Released buffers serve the next spectra. Not thread-safe: each workspace has its own.
+template <class Entry = Spectrum>
 class SpectrumCache {
  public:
-  /// The spectrum of `key`; `compute(Spectrum&)` fills it if it is not here yet. The reference holds
+  /// The spectrum of `key`; `compute(Entry&)` fills it if it is not here yet. The reference holds
   /// until `release(key)` or `clear()`.
   template <class Compute>
-  const Spectrum& get(std::size_t key, Compute&& compute) {
+  const Entry& get(std::size_t key, Compute&& compute) {
     const auto found = find(key);
     if (found != used_.end()) return *found->second;
-    std::unique_ptr<Spectrum> spectrum;
+    std::unique_ptr<Entry> spectrum;
     if (free_.empty()) {
-      spectrum = std::make_unique<Spectrum>();
+      spectrum = std::make_unique<Entry>();
     } else {
       spectrum = std::move(free_.back());
       free_.pop_back();
@@ -71,14 +73,14 @@ class SpectrumCache {
   }
 
  private:
-  using Entry = std::pair<std::size_t, std::unique_ptr<Spectrum>>;
+  using Keyed = std::pair<std::size_t, std::unique_ptr<Entry>>;
 
-  std::vector<Entry>::iterator find(std::size_t key) {
-    return std::find_if(used_.begin(), used_.end(), [&](const Entry& e) { return e.first == key; });
+  typename std::vector<Keyed>::iterator find(std::size_t key) {
+    return std::find_if(used_.begin(), used_.end(), [&](const Keyed& e) { return e.first == key; });
   }
 
-  std::vector<Entry> used_;  // a handful: a group's neighbours
-  std::vector<std::unique_ptr<Spectrum>> free_;
+  std::vector<Keyed> used_;  // a handful: a group's neighbours
+  std::vector<std::unique_ptr<Entry>> free_;
 };
 
 }  // namespace stillscope

@@ -34,9 +34,9 @@ class FftRegistrar final : public Registrar<T> {
     const Spectrum& destination = spectrum(dst);
     ++this->counts_.registrations;
     // Every displacement of a flat frame ties, and the first in C order is none.
-    if (source.frame.is_flat || destination.frame.is_flat) return {};
+    if (source.is_flat || destination.is_flat) return {};
     correlate(source, destination);
-    nominate(transform_margin * std::sqrt(source.frame.energy * destination.frame.energy));
+    nominate(transform_margin * std::sqrt(source.energy * destination.energy));
     return -decide(src, dst);
   }
 
@@ -54,7 +54,8 @@ class FftRegistrar final : public Registrar<T> {
       if (spectrum.values.empty()) {
         spectrum.values = AlignedBuffer<std::complex<float>>(fft_.spectrum_size());
       }
-      spectrum.frame = load_centred(frame.view, frame.mean, gathered_, plane_.data());
+      spectrum.is_flat = is_flat(frame.view);
+      spectrum.energy = load_centred(frame.view, frame.mean, gathered_, plane_.data());
       fft_.forward(plane_.data(), spectrum.values.data());
       ++this->counts_.spectra;
     });
@@ -111,7 +112,7 @@ class FftRegistrar final : public Registrar<T> {
   }
 
   RealFft<float> fft_;
-  SpectrumCache cache_;
+  SpectrumCache<> cache_;
   AlignedBuffer<float> plane_;                   // a centred frame, then a correlation
   AlignedBuffer<std::complex<float>> product_;   // consumed by the inverse transform
   std::vector<float> row_highest_;

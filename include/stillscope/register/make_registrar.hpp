@@ -6,6 +6,7 @@
 
 #include "stillscope/core/error.hpp"
 #include "stillscope/core/settings.hpp"
+#include "stillscope/register/coarse_to_fine.hpp"
 #include "stillscope/register/fft_registrar.hpp"
 #include "stillscope/register/registrar.hpp"
 
@@ -21,6 +22,11 @@ template <Pixel T>
   const FftPlanning planning =
       frames < worth_planning ? FftPlanning::quick : FftPlanning::thorough;
   switch (settings.registrar) {
+    case RegistrarKind::coarse_to_fine:
+      if (CoarseToFineRegistrar<T>::fits(extent)) {
+        return std::make_unique<CoarseToFineRegistrar<T>>(extent);
+      }
+      [[fallthrough]];
     case RegistrarKind::fft:
       return std::make_unique<FftRegistrar<T>>(extent, planning);
   }

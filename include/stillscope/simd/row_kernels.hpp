@@ -26,6 +26,8 @@ struct PixelKernels {
   ProductSum<T> (*sum)(const T* row, std::size_t n);
   /// out = row - mean; returns the sum of the squares of `out`.
   float (*centre)(const T* row, std::size_t n, double mean, float* out);
+  /// sums += weight (row - mean); returns the sum of the squares of row - mean.
+  float (*pool_row)(const T* row, std::size_t n, double mean, float weight, float* sums);
   /// out = row as the correlation takes it: floats less `mean`, integers as they are.
   void (*to_correlation_values)(const T* row, std::size_t n, double mean, CorrelationValue<T>* out);
   /// sums[3 i + j] += sum over x of dst[x] src[i][x + j]; each src row has n + 2 values.
@@ -52,6 +54,9 @@ struct FloatKernels {
   void (*truncate)(float* row, std::size_t n);
   /// The highest value of a row.
   float (*highest)(const float* row, std::size_t n);
+  /// out[i] = sum over k < taps of weights[k n + i] row[first[i] + k].
+  void (*gather)(const float* row, const std::int32_t* first, const float* weights,
+                 std::size_t taps, std::size_t n, float* out);
   /// c = a * conj(b), n complex numbers as (real, imaginary) pairs.
   void (*multiply_conjugate)(const float* a, const float* b, std::size_t n, float* c);
 };

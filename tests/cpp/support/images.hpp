@@ -115,7 +115,7 @@ class Scene {
     const auto height = static_cast<double>(extent.height);
     const auto width = static_cast<double>(extent.width);
     for (std::size_t i = 0; i < blobs; ++i) {
-      blobs_.push_back({random.uniform(0.1, 0.9) * height, random.uniform(0.1, 0.9) * width,
+      blobs_.push_back({random.uniform(0.2, 0.8) * height, random.uniform(0.2, 0.8) * width,
                         random.uniform(0.03, 0.1) * std::fmin(height, width) + 1.0,
                         random.uniform(30.0, 90.0)});
     }

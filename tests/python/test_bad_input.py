@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Odd and bad input at every public entry point: the right result, or at the call an error that
+names the argument. The input is never written to."""
+
+import numpy as np
+import pytest
+from support import moving_movie, wrap
+
+import stillscope
+
+xr = pytest.importorskip("xarray")
+da = pytest.importorskip("dask.array")
+
+pytestmark = pytest.mark.usefixtures("synchronous")
+
+MOVIE = moving_movie(6, 20, 24)[0].astype("f4")
+MOVIE.flags.writeable = False
+FRAME = MOVIE[0]
+STACK = np.stack([MOVIE[:3], MOVIE[3:]])
+SHIFTS = np.zeros((6, 2))
+LAZY = da.from_array(MOVIE, chunks=(2, -1, -1))
+VARR = wrap(MOVIE, 2)
+TRANS = xr.DataArray(SHIFTS, dims=["frame", "shift_dim"], coords={"shift_dim": ["height", "width"]})
+SPECTRUM = np.fft.rfft2(FRAME)
+
+
+def good(m):
+    """Each entry point with good arguments: name -> (function, arguments)."""
+    return {
+        "stillscope.estimate_motion": (stillscope.estimate_motion, {"movie": MOVIE}),
+        "stillscope.apply_motion": (stillscope.apply_motion, {"movie": MOVIE, "shifts": SHIFTS}),
+        "estimate_motion": (m.estimate_motion, {"varr": VARR}),
+        "estimate_motion of numpy": (m.estimate_motion, {"varr": wrap(MOVIE)}),
+        "est_motion_part": (m.est_motion_part, {"varr": LAZY, "npart": 3, "chunk_nfm": None}),
+        "est_motion_chunk": (
+            m.est_motion_chunk, {"varr": MOVIE, "sh_org": None, "npart": 3, "alt_error": 5},
+        ),
+        "est_motion_chunk of templates": (
+            m.est_motion_chunk, {"varr": STACK, "sh_org": None, "npart": 3, "alt_error": 5},
+        ),
+        "_est_motion_reduce": (
+            m._est_motion_reduce,
+            {"res_grp": [(s, SHIFTS[:3]) for s in STACK], "alt_error": 5, "npart": 3},
+        ),
+        "_xcorr_subpixel": (
+            m._xcorr_subpixel, {"src_fft": SPECTRUM, "dst_fft": SPECTRUM, "shape": FRAME.shape},
+        ),
+        "est_motion_perframe": (m.est_motion_perframe, {"src": FRAME, "dst": FRAME}),
+        "match_temp": (m.match_temp, {"src": FRAME, "dst": FRAME, "max_sh": 3, "local": False}),
+        "check_temp": (m.check_temp, {"fm": FRAME, "max_sh": 3}),
+        "apply_shifts": (m.apply_shifts, {"varr": VARR, "shifts": TRANS}),
+        "shift_perframe": (m.shift_perframe, {"fm": FRAME, "sh": np.zeros(2)}),
+        "get_mask": (m.get_mask, {"fm": FRAME.astype("u1"), "bin_thres": 2, "bin_wnd": 5}),
+        "apply_transform": (m.apply_transform, {"varr": VARR, "trans": TRANS}),
+        "transform_perframe": (m.transform_perframe, {"fm": FRAME, "tx_coef": np.zeros(2)}),
+        "get_bspline_param": (m.get_bspline_param, {"img": FRAME, "mesh_size": (2, 2)}),
+        "get_mesh_size": (m.get_mesh_size, {"fm": FRAME}),
+    }  # fmt: skip
+
+
+NAMES = [
+    "stillscope.estimate_motion", "stillscope.apply_motion", "estimate_motion",
+    "estimate_motion of numpy", "est_motion_part", "est_motion_chunk",
+    "est_motion_chunk of templates", "_est_motion_reduce", "_xcorr_subpixel",
+    "est_motion_perframe", "match_temp", "check_temp", "apply_shifts", "shift_perframe",
+    "get_mask", "apply_transform", "transform_perframe", "get_bspline_param", "get_mesh_size",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_good_arguments_are_good(ours, name):
+    """Else the tests below would say nothing."""
+    if name == "get_bspline_param":
+        pytest.importorskip("SimpleITK")
+    assert set(good(ours)) == set(NAMES)
+    before = MOVIE.tobytes(), STACK.tobytes()
+    function, arguments = good(ours)[name]
+    result = function(**arguments)
+    if hasattr(result, "compute"):
+        result.compute()
+    assert (MOVIE.tobytes(), STACK.tobytes()) == before
+
+
+def without_dim(dim):
+    return VARR.isel({dim: 0}, drop=True)
+
+
+def ragged():
+    return [[[1.0, 2.0], [3.0]]]
+
+
+EMPTY = {"varr": VARR.isel(frame=slice(0, 0))}
+CASES = [
+    # --- the movie
+    ("stillscope.estimate_motion", "movie", np.empty((0, 20, 24)), ValueError),
+    ("stillscope.estimate_motion", "movie", np.empty((3, 0, 24)), ValueError),
+    ("stillscope.estimate_motion", "movie", np.empty((3, 20, 0)), ValueError),
+    ("stillscope.estimate_motion", "movie", FRAME, ValueError),
+    ("stillscope.estimate_motion", "movie", STACK, ValueError),
+    ("stillscope.estimate_motion", "movie", 3.0, ValueError),
+    ("stillscope.estimate_motion", "movie", None, TypeError),
+    ("stillscope.estimate_motion", "movie", "movie.avi", TypeError),
+    ("stillscope.estimate_motion", "movie", MOVIE.astype("c8"), TypeError),
+    ("stillscope.estimate_motion", "movie", MOVIE.astype(object), TypeError),
+    ("stillscope.estimate_motion", "movie", MOVIE.astype("M8[s]"), TypeError),
+    ("stillscope.estimate_motion", "movie", MOVIE.astype("S3"), TypeError),
+    ("stillscope.estimate_motion", "movie", MOVIE.astype(np.longdouble), TypeError),
+    ("stillscope.estimate_motion", "movie", ragged(), (TypeError, ValueError)),
+    ("stillscope.apply_motion", "movie", FRAME, ValueError),
+    ("stillscope.apply_motion", "movie", MOVIE.astype("c8"), TypeError),
+    ("stillscope.apply_motion", "movie", None, TypeError),
+    ("stillscope.apply_motion", "movie", ragged(), (TypeError, ValueError)),
+    *[
+        (name, "varr", value, error)
+        for name in ("estimate_motion", "apply_transform", "apply_shifts")
+        for value, error in (
+            (MOVIE, TypeError),
+            (None, TypeError),
+            (LAZY, TypeError),
+            (VARR.to_dataset(name="movie"), TypeError),
+            (without_dim("height"), ValueError),
+            (without_dim("width"), ValueError),
+            (VARR.astype("c8"), TypeError),
+            (VARR.astype("M8[s]"), TypeError),
+            (VARR.astype(object), TypeError),
+        )
+    ],
+    ("estimate_motion", "varr", without_dim("frame"), ValueError),
+    ("estimate_motion", "varr", VARR.isel(frame=slice(0, 0)), ValueError),
+    ("estimate_motion", "varr", VARR.isel(height=slice(0, 0)), ValueError),
+    ("estimate_motion", "varr", VARR.isel(width=slice(0, 0)), ValueError),
+    ("estimate_motion of numpy", "varr", wrap(MOVIE[:0]), ValueError),
+    ("est_motion_part", "varr", MOVIE, TypeError),
+    ("est_motion_part", "varr", LAZY[0], ValueError),
+    ("est_motion_part", "varr", LAZY[:0], ValueError),
+    ("est_motion_part", "varr", LAZY[:, :0], ValueError),
+    ("est_motion_part", "varr", LAZY.astype("c8"), TypeError),
+    ("est_motion_chunk", "varr", FRAME, ValueError),
+    ("est_motion_chunk", "varr", MOVIE[:0], ValueError),
+    ("est_motion_chunk", "varr", MOVIE[:, :0], ValueError),
+    ("est_motion_chunk", "varr", MOVIE.astype("c8"), TypeError),
+    ("est_motion_chunk", "varr", MOVIE.astype(object), TypeError),
+    ("est_motion_chunk", "varr", None, TypeError),
+    ("est_motion_chunk of templates", "varr", STACK[:, :2], ValueError),
+    ("est_motion_chunk of templates", "varr", STACK[:0], ValueError),
+    ("est_motion_chunk of templates", "varr", STACK[None], ValueError),
+    ("_est_motion_reduce", "res_grp", [], (TypeError, ValueError)),
+    # --- frames
+    *[
+        (name, argument, value, error)
+        for name, argument in (
+            ("est_motion_perframe", "src"),
+            ("est_motion_perframe", "dst"),
+            ("match_temp", "src"),
+            ("match_temp", "dst"),
+            ("check_temp", "fm"),
+            ("shift_perframe", "fm"),
+            ("transform_perframe", "fm"),
+            ("get_mask", "fm"),
+        )
+        for value, error in (
+            (MOVIE, ValueError),
+            (FRAME[0], ValueError),
+            (FRAME[:0], ValueError),
+            (FRAME[:, :0], ValueError),
+            (FRAME.astype("c8"), TypeError),
+            (FRAME.astype(object), TypeError),
+            (None, TypeError),
+        )
+    ],
+    ("est_motion_perframe", "dst", FRAME[1:], ValueError),
+    ("match_temp", "src", np.ones((40, 40), "f4"), ValueError),
+    ("get_mask", "fm", FRAME, TypeError),
+    ("get_mask", "fm", FRAME.astype("u2"), TypeError),
+    ("get_bspline_param", "img", MOVIE, ValueError),
+    ("get_mesh_size", "fm", MOVIE, ValueError),
+    ("_xcorr_subpixel", "src_fft", SPECTRUM[1:], ValueError),
+    ("_xcorr_subpixel", "dst_fft", SPECTRUM[:, 1:], ValueError),
+    ("_xcorr_subpixel", "shape", (20, 23.5), TypeError),
+    ("_xcorr_subpixel", "shape", (0, 24), ValueError),
+    ("est_motion_perframe", "src_fft", SPECTRUM[:, :-1], ValueError),
+    ("est_motion_perframe", "dst_fft", SPECTRUM[0], ValueError),
+    # --- shifts
+    *[
+        ("stillscope.apply_motion", "shifts", value, error)
+        for value, error in (
+            (SHIFTS[:5], ValueError),
+            (np.zeros((7, 2)), ValueError),
+            (np.zeros((6, 3)), ValueError),
+            (np.zeros(12), ValueError),
+            (SHIFTS[None], ValueError),
+            (SHIFTS.astype("c8"), TypeError),
+            (SHIFTS.astype(object), TypeError),
+            (SHIFTS.astype(str), TypeError),
+            (None, TypeError),
+        )
+    ],
+    *[
+        (name, argument, value, error)
+        for name, argument in (("apply_transform", "trans"), ("apply_shifts", "shifts"))
+        for value, error in (
+            (SHIFTS, TypeError),
+            (None, TypeError),
+            (TRANS.isel(shift_dim=0, drop=True), ValueError),
+            (TRANS.isel(shift_dim=[0]), ValueError),
+            (TRANS.rename(shift_dim="axis"), ValueError),
+            (TRANS.astype("c8"), TypeError),
+            (TRANS.astype(object), TypeError),
+        )
+    ],
+    ("apply_transform", "varr", VARR.rename(height="rows"), ValueError),
+    ("transform_perframe", "tx_coef", np.zeros(3), ValueError),
+    ("transform_perframe", "tx_coef", np.float64(1), ValueError),
+    ("transform_perframe", "tx_coef", np.zeros(2, "c8"), TypeError),
+    ("transform_perframe", "tx_coef", None, TypeError),
+    ("shift_perframe", "sh", np.zeros(3), ValueError),
+    ("shift_perframe", "sh", 1.0, ValueError),
+    ("shift_perframe", "sh", None, TypeError),
+    ("est_motion_chunk", "sh_org", [SHIFTS[:1]] * 5, ValueError),
+    ("est_motion_chunk", "sh_org", [np.zeros((1, 3))] * 6, ValueError),
+    ("est_motion_chunk", "sh_org", [np.zeros(2)] * 6, ValueError),
+    ("est_motion_chunk", "sh_org", [SHIFTS[:1].astype("c8")] * 6, TypeError),
+    ("est_motion_chunk", "sh_org", 3, TypeError),
+    # --- options
+    *[
+        (name, argument, value, error)
+        for name in (
+            "stillscope.estimate_motion", "estimate_motion", "estimate_motion of numpy",
+            "est_motion_part", "est_motion_chunk", "est_motion_chunk of templates",
+        )
+        for argument, value, error in (
+            ("npart", 1, ValueError),
+            ("npart", 0, ValueError),
+            ("npart", -2, ValueError),
+            ("npart", 2.0, TypeError),
+            ("npart", "3", TypeError),
+            ("npart", True, TypeError),
+            ("alt_error", "5", TypeError),
+            ("alt_error", -5, ValueError),
+            ("alt_error", np.nan, ValueError),
+            ("alt_error", [5], TypeError),
+            ("aggregation", "median", ValueError),
+            ("aggregation", 3, (TypeError, ValueError)),
+            ("aggregation", np.array(["mean", "max"]), (TypeError, ValueError)),
+            ("max_sh", -1, ValueError),
+            ("max_sh", 1.5, TypeError),
+            ("circ_thres", "0.5", TypeError),
+            ("circ_thres", np.nan, ValueError),
+            ("slot_last", "third", ValueError),
+            ("registrar", "magic", ValueError),
+            ("n_threads", 0, ValueError),
+            ("n_threads", -1, ValueError),
+            ("n_threads", 2.0, TypeError),
+        )
+    ],
+    ("stillscope.estimate_motion", "npart", None, TypeError),
+    ("est_motion_chunk", "npart", None, TypeError),
+    ("stillscope.estimate_motion", "chunk", 0, ValueError),
+    ("stillscope.estimate_motion", "chunk", 2.5, TypeError),
+    ("estimate_motion", "chunk_nfm", 0, ValueError),
+    ("estimate_motion", "chunk_nfm", "5", TypeError),
+    ("est_motion_part", "chunk_nfm", -1, ValueError),
+    ("estimate_motion", "dim", "session", ValueError),
+    ("estimate_motion", "unknown", 1, TypeError),
+    ("est_motion_part", "unknown", 1, TypeError),
+    ("est_motion_chunk", "unknown", 1, TypeError),
+    ("stillscope.estimate_motion", "unknown", 1, TypeError),
+    ("stillscope.apply_motion", "unknown", 1, TypeError),
+    ("estimate_motion", "mesh_size", (1, 2, 3), (TypeError, ValueError)),
+    ("estimate_motion", "mesh_size", (1.5, 2), TypeError),
+    ("estimate_motion", "mesh_size", (0, 2), ValueError),
+    ("estimate_motion", "upsample", 0, ValueError),
+    ("estimate_motion", "niter", -1, ValueError),
+    ("get_bspline_param", "mesh_size", 2, TypeError),
+    ("match_temp", "max_sh", -1, ValueError),
+    ("match_temp", "max_sh", 1.5, TypeError),
+    ("check_temp", "max_sh", -1, ValueError),
+    ("get_mask", "bin_wnd", 4, ValueError),
+    ("get_mask", "bin_wnd", 1, ValueError),
+    ("get_mask", "bin_wnd", 3.0, TypeError),
+    ("get_mask", "bin_thres", "2", TypeError),
+    ("get_mask", "bin_thres", np.nan, ValueError),
+    *[
+        (name, "fill", value, TypeError)
+        for name in (
+            "stillscope.apply_motion", "apply_transform", "apply_shifts", "transform_perframe",
+            "shift_perframe",
+        )
+        for value in ("0", None, 1j, [0])
+    ],
+    ("stillscope.apply_motion", "grid", "fine", ValueError),
+    ("apply_transform", "grid", "fine", ValueError),
+    ("transform_perframe", "grid", None, ValueError),
+    ("stillscope.apply_motion", "n_threads", 0, ValueError),
+    ("apply_transform", "n_threads", "2", TypeError),
+    ("stillscope.apply_motion", "out", MOVIE.tolist(), TypeError),
+    ("stillscope.apply_motion", "out", np.empty((6, 20, 23), "f4"), ValueError),
+    ("stillscope.apply_motion", "out", np.empty((6, 20, 24), "f8"), TypeError),
+    ("stillscope.apply_motion", "out", np.empty((6, 20, 24), ">f4"), TypeError),
+    ("stillscope.apply_motion", "out", MOVIE, ValueError),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "error"),
+    CASES,
+    ids=[f"{name}-{argument}-{k}" for k, (name, argument, *_) in enumerate(CASES)],
+)
+def test_a_bad_argument_is_named_at_the_call(ours, name, argument, value, error):
+    function, arguments = good(ours)[name]
+    # The message names the dim that is missing, or the argument.
+    names = {argument, "varr"} if argument == "dim" else {argument}
+    before = MOVIE.tobytes(), STACK.tobytes(), SHIFTS.tobytes()
+    with pytest.raises(error) as caught:  # nothing is computed: the call itself must fail
+        function(**{**arguments, argument: value})
+    assert any(n in str(caught.value) for n in names), str(caught.value)
+    assert (MOVIE.tobytes(), STACK.tobytes(), SHIFTS.tobytes()) == before
+
+
+def test_the_message_says_what_was_expected_and_what_came():
+    with pytest.raises(ValueError, match=r"npart: expected at least 2, got 1"):
+        stillscope.estimate_motion(MOVIE, npart=1)
+    with pytest.raises(ValueError, match=r"shifts: expected shape \(6, 2\).*got \(5, 2\)"):
+        stillscope.apply_motion(MOVIE, SHIFTS[:5])
+    with pytest.raises(TypeError, match=r"movie: expected a real dtype.*got complex64"):
+        stillscope.apply_motion(MOVIE.astype("c8"), SHIFTS)
+
+
+@pytest.mark.parametrize("name", ["apply_transform", "apply_shifts"])
+def test_labels_that_do_not_match(ours, name):
+    varr = VARR.assign_coords(frame=np.arange(6))
+    function = getattr(ours, name)
+    for labels in (np.arange(1, 7), np.arange(6) * 2, list("abcdef")):
+        with pytest.raises(ValueError, match="frame"):  # xarray.AlignmentError
+            function(varr, TRANS.assign_coords(frame=labels), fill=0)
+    with pytest.raises(ValueError, match="frame"):
+        function(VARR, TRANS.isel(frame=slice(0, 5)), fill=0)
+    # Not in another order either: the shifts would go to other frames without a word.
+    with pytest.raises(ValueError, match="frame"):
+        function(varr, TRANS.assign_coords(frame=np.arange(6)[::-1]), fill=0)
+
+
+def test_mismatched_templates_and_shifts_in_a_reduction(ours):
+    with pytest.raises(ValueError):
+        ours._est_motion_reduce([(STACK[0], SHIFTS[:3]), (STACK[1][:, 1:], SHIFTS[:3])], 5, 3)
+
+
+ODD = {
+    "one frame": MOVIE[:1],
+    "1xN": MOVIE[:, :1],
+    "Nx1": MOVIE[:, :, :1],
+    "one pixel": MOVIE[:, :1, :1],
+    "black": np.zeros_like(MOVIE),
+    "constant": np.full_like(MOVIE, 7),
+    "saturated": np.full(MOVIE.shape, 255, "u1"),
+    "one black frame": np.where(np.arange(6)[:, None, None] == 2, 0, MOVIE),
+    "huge": MOVIE.astype("f8") * 1e12,
+    "tiny": MOVIE.astype("f8") * 1e-12,
+    "negative": -MOVIE,
+    "denormal": MOVIE * np.float32(1e-42),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_movies_have_a_finite_answer(ours, name):
+    movie = ODD[name].copy()
+    movie.flags.writeable = False
+    before = movie.tobytes()
+    for options in ({}, {"alt_error": None}, {"aggregation": "max"}):
+        mine = stillscope.estimate_motion(movie, chunk=2, slot_last="second", **options)
+        shifts = ours.estimate_motion(wrap(movie, 2), **options).compute().values
+        assert np.isfinite(shifts).all() and np.isfinite(mine.shifts).all()
+        height, width = movie.shape[1:]
+        assert np.abs(shifts).max() <= len(movie) * max(height, width)
+        np.testing.assert_allclose(mine.shifts, shifts, atol=0.01)
+        if name in ("black", "constant", "saturated", "one pixel", "one frame"):
+            assert not shifts.any()
+        corrected = stillscope.apply_motion(movie, shifts)
+        assert corrected.shape == movie.shape and corrected.dtype == movie.dtype
+    if name == "one frame":
+        np.testing.assert_array_equal(corrected, movie)
+    assert movie.tobytes() == before
+
+
+def test_scaling_a_movie_changes_nothing(ours):
+    reference = stillscope.estimate_motion(MOVIE.astype("f8")).shifts
+    for factor in (1e-3, 1e3, 2.0**40, 2.0**-40):
+        shifts = stillscope.estimate_motion(MOVIE.astype("f8") * factor).shifts
+        np.testing.assert_allclose(shifts, reference, rtol=0, atol=1e-4)  # px; measured 1e-6
+
+
+@pytest.mark.parametrize("name", ["1xN", "Nx1", "one pixel", "black", "constant"])
+def test_helpers_on_odd_frames(ours, name):
+    frame = ODD[name][0]
+    assert ours.est_motion_perframe(frame, frame).tolist() == [0, 0]
+    assert list(ours.match_temp(frame, frame, 2, False)) == [0, 0]
+    assert 0 <= ours.check_temp(frame, 2) <= 2
+    assert not ours.get_mask(frame.astype("u1"), 200, 3).any()
+    np.testing.assert_array_equal(ours.transform_perframe(frame, np.zeros(2)), frame)
+    np.testing.assert_array_equal(ours.shift_perframe(frame, np.zeros(2)), frame)
