@@ -55,6 +55,7 @@ py::dict counts_dict(const TreeCounts& counts) {
   dict["spared"] = counts.spared;
   dict["warps"] = counts.warps;
   dict["spectra"] = counts.spectra;
+  dict["windows"] = counts.windows;
   dict["fallbacks"] = counts.fallbacks;
   dict["runs"] = counts.runs;
   return dict;

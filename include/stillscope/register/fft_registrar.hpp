@@ -101,6 +101,7 @@ class FftRegistrar final : public Registrar<T> {
     for (const std::size_t candidate : candidates_) {
       const PixelOffset centre{static_cast<std::ptrdiff_t>(candidate / extent.width),
                                static_cast<std::ptrdiff_t>(candidate % extent.width)};
+      ++this->counts_.windows;
       const auto window = exact_(src, dst, centre);
       if (first || window[1][1] > best[1][1]) {
         best = window;

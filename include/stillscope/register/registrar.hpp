@@ -13,6 +13,7 @@ namespace stillscope {
 struct RegistrarCounts {
   std::size_t registrations = 0;
   std::size_t spectra = 0;    ///< Forward transforms of frames.
+  std::size_t windows = 0;    ///< Exact correlations at 3x3 displacements.
   std::size_t fallbacks = 0;  ///< Registrations that a faster method handed to the full-size one.
 };
 

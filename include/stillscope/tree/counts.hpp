@@ -22,6 +22,7 @@ struct TreeCounts {
   std::size_t spared = 0;
   std::size_t warps = 0;          ///< Frames.
   std::size_t spectra = 0;        ///< Forward transforms of frames.
+  std::size_t windows = 0;        ///< Exact correlations at 3x3 displacements; not planned.
   std::size_t fallbacks = 0;      ///< Registrations handed to the full-size registrar.
   std::vector<std::uint32_t> runs;  ///< How often each node of the plan ran.
 
@@ -36,6 +37,7 @@ struct TreeCounts {
     const RegistrarCounts& registrar = group.registrar_counts();
     registrations += registrar.registrations;
     spectra += registrar.spectra;
+    windows += registrar.windows;
     fallbacks += registrar.fallbacks;
     warps += group.warps();
     spared += group.spared();
