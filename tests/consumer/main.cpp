@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// A tiny movie with known motion, through the installed library. Fails where the motion is not found.
+/// A tiny movie with known motion, through the installed library. Fails where the motion is not
+/// found.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -44,6 +45,7 @@ int main() {
     const std::size_t middle = extent.area() / 2 + extent.width / 2;
     spread = std::max(spread, std::abs(corrected[t * extent.area() + middle] - corrected[middle]));
   }
-  std::printf("stillscope %s: largest error %.4f px, spread %d\n", STILLSCOPE_VERSION, worst, spread);
+  std::printf("stillscope %s: largest error %.4f px, spread %d\n", STILLSCOPE_VERSION, worst,
+              spread);
   return worst < 0.1 && spread < 10 ? 0 : 1;
 }

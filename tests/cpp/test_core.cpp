@@ -125,20 +125,25 @@ TEST_CASE("A frame of huge floats has a finite mean", "[core]") {
   CHECK(summary.mean == static_cast<double>(std::numeric_limits<float>::max()));
 }
 
-TEST_CASE("A centred frame has no mean, and knows its energy and whether it is flat", "[core]") {
-  const test::Image<std::uint16_t> flat({3, 5}, 60001);
+TEST_CASE("A centred frame has no mean, and knows its energy", "[core]") {
+  test::Image<std::uint16_t> image({3, 5}, 60001);
   std::vector<std::uint16_t> scratch;
   std::vector<float> out(15, -1.0F);
-  CentredFrame found = load_centred(flat.view(), 60001.0, scratch, out.data());
-  CHECK(found.is_flat);
-  CHECK(found.energy == 0.0);
+  CHECK(load_centred(image.view(), 60001.0, scratch, out.data()) == 0.0);
   CHECK(out == std::vector<float>(15, 0.0F));
-  auto image = flat;
   image(2, 4) = 60016;
-  found = load_centred(image.view(), 60002.0, scratch, out.data());
-  CHECK_FALSE(found.is_flat);
-  CHECK(found.energy == 14.0 * 1.0 + 14.0 * 14.0);
+  CHECK(load_centred(image.view(), 60002.0, scratch, out.data()) == 14.0 * 1.0 + 14.0 * 14.0);
+  CHECK(out.front() == -1.0F);
   CHECK(out.back() == 14.0F);
+}
+
+TEST_CASE("A frame is flat where all of its pixels are the same", "[core]") {
+  test::Image<float> image({3, 5}, 0.1F);
+  CHECK(is_flat(image.view()));
+  image(2, 4) = 0.2F;
+  CHECK_FALSE(is_flat(image.view()));
+  CHECK(is_flat(FrameView<const float>(image.pixels.data(), {3, 4}, 5, 1)));
+  CHECK(is_flat(test::Image<float>({1, 1}, 4.0F).view()));
 }
 
 TEST_CASE("The defaults of the options are minian's", "[core]") {

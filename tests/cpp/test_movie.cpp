@@ -18,11 +18,11 @@
 namespace stillscope {
 namespace {
 
-// Pixels; measured 0.060 and 0.026 (a parabola through three samples is biased by half of that).
-constexpr double largest_error = 0.12;
-constexpr double rms_error = 0.05;
+// Pixels; measured 0.047 and 0.0125.
+constexpr double largest_error = 0.1;
+constexpr double rms_error = 0.03;
 
-double mean_of(const ShiftList& shifts, double Shift::* axis) {
+double mean_of(const ShiftList& shifts, double Shift::*axis) {
   double sum = 0.0;
   for (const Shift& shift : shifts) sum += shift.*axis;
   return sum / static_cast<double>(shifts.size());
@@ -58,7 +58,7 @@ TEMPLATE_TEST_CASE("The known motion of a smooth movie is found", "[movie][truth
     REQUIRE(estimate.shifts.size() == truth.size());
     double worst = 0.0;
     double squares = 0.0;
-    for (double Shift::* axis : {&Shift::height, &Shift::width}) {
+    for (double Shift::*axis : {&Shift::height, &Shift::width}) {
       // Motion is known up to a constant.
       const double offset = mean_of(estimate.shifts, axis) - mean_of(truth, axis);
       for (std::size_t t = 0; t < truth.size(); ++t) {
@@ -93,19 +93,20 @@ TEST_CASE("The corrected movie stands still", "[movie][truth]") {
     }
     return sum;
   };
-  CHECK(unrest(corrected) < 0.1 * unrest(movie));  // measured 0.021
+  constexpr double share = 0.1;  // measured 0.047, what bilinear sampling smooths away
+  CHECK(unrest(corrected) < share * unrest(movie));
 }
 
-TEST_CASE("Shifts of a movie sum to zero", "[movie]") {
-  for (const std::size_t chunk : {0, 9, 10}) {
+TEST_CASE("Shifts of a movie in equal groups sum to zero", "[movie]") {
+  // Groups of three of three: every level's mean is the movie's.
+  for (const std::size_t chunk : {0, 9}) {
     const auto movie = test::moving_scene<float>(27, {30, 33}, 2.0, 5.0, 83);
     const MotionEstimate estimate =
         estimate_motion<float>(movie.view(), in_chunks(chunk), SerialExecutor());
     CAPTURE(chunk);
-    // Groups of three of three: every level's mean is the movie's.
-    if (chunk == 10) continue;
-    CHECK(std::abs(mean_of(estimate.shifts, &Shift::height)) < 1e-12);
-    CHECK(std::abs(mean_of(estimate.shifts, &Shift::width)) < 1e-12);
+    constexpr double rounding = 1e-13;  // px; measured 1.6e-16
+    CHECK(std::abs(mean_of(estimate.shifts, &Shift::height)) < rounding);
+    CHECK(std::abs(mean_of(estimate.shifts, &Shift::width)) < rounding);
   }
 }
 
@@ -115,19 +116,20 @@ TEMPLATE_TEST_CASE("A movie that is still has no motion, and is its own template
   const auto frame = test::noise<TestType>({20, 23}, random);
   test::Movie<TestType> movie(10, frame.extent);
   for (std::size_t t = 0; t < 10; ++t) movie.set(t, frame);
-  const MotionEstimate estimate =
-      estimate_motion<TestType>(movie.view(), {}, SerialExecutor());
+  const MotionEstimate estimate = estimate_motion<TestType>(movie.view(), {}, SerialExecutor());
   double worst = 0.0;
   for (const Shift& shift : estimate.shifts) {
     worst = std::max({worst, std::abs(shift.height), std::abs(shift.width)});
   }
-  CHECK(worst < 1e-6);  // XX
+  constexpr double tolerance = 1e-7;  // px; measured 2.2e-9
+  CHECK(worst < tolerance);
   double difference = 0.0;
   for (std::size_t i = 0; i < frame.pixels.size(); ++i) {
     const auto value = static_cast<double>(estimate.merged[aggregate_slot].data()[i]);
     difference = std::max(difference, std::abs(value - static_cast<double>(frame.pixels[i])));
   }
-  CHECK(difference < 1e-3);  // measured 3e-5
+  constexpr double template_tolerance = 3e-4;  // grey levels; measured 3.1e-5
+  CHECK(difference < template_tolerance);
 }
 
 TEST_CASE("A constant added to a movie, or a factor, does not move its shifts", "[movie]") {
@@ -137,38 +139,38 @@ TEST_CASE("A constant added to a movie, or a factor, does not move its shifts", 
   const MotionEstimate plain = estimate_motion<float>(movie.view(), {}, SerialExecutor());
   auto scaled = movie;
   for (float& pixel : scaled.pixels) pixel *= 0x1p-9F;
-  const MotionEstimate small =
-      estimate_motion<float>(scaled.view(), {}, SerialExecutor());
+  const MotionEstimate small = estimate_motion<float>(scaled.view(), {}, SerialExecutor());
   CHECK(small.shifts == plain.shifts);
   // Not a power of two, and a constant: float32 rounds differently. With a constant the border of
   // zeros in the templates is another one, so only frames that are not warped stay the same.
   auto changed = movie;
   for (float& pixel : changed.pixels) pixel *= 3.7F;
-  const MotionEstimate large =
-      estimate_motion<float>(changed.view(), {}, SerialExecutor());
+  const MotionEstimate large = estimate_motion<float>(changed.view(), {}, SerialExecutor());
   double worst = 0.0;
   for (std::size_t t = 0; t < 18; ++t) {
     const Shift difference = large.shifts[t] - plain.shifts[t];
     worst = std::max({worst, std::abs(difference.height), std::abs(difference.width)});
   }
-  CHECK(worst < 1e-4);  // measured 3e-6
+  constexpr double scaling_tolerance = 2e-5;  // px; measured 1.4e-6
+  CHECK(worst < scaling_tolerance);
   for (float& pixel : changed.pixels) pixel += 1000.0F;
   const ChunkSettings one_group{.npart = 18};
-  const MotionEstimate lifted =
-      est_motion_chunk<float>(changed.view(), one_group);
+  const MotionEstimate lifted = est_motion_chunk<float>(changed.view(), one_group);
   const MotionEstimate unlifted = est_motion_chunk<float>(movie.view(), one_group);
   worst = 0.0;
   for (std::size_t t = 0; t < 18; ++t) {
     const Shift difference = lifted.shifts[t] - unlifted.shifts[t];
     worst = std::max({worst, std::abs(difference.height), std::abs(difference.width)});
   }
-  CHECK(worst < 1e-3);  // measured 4e-5
+  constexpr double constant_tolerance = 3e-5;  // px; measured 2.7e-6
+  CHECK(worst < constant_tolerance);
 }
 
-// --- determinism ----------------------------------------------------------------------------------
+// --- determinism
+// ----------------------------------------------------------------------------------
 
-TEMPLATE_TEST_CASE("The serial executor's bits come from plain threads too", "[movie]", std::uint8_t,
-                   std::uint16_t, std::int16_t, float, double) {
+TEMPLATE_TEST_CASE("The serial executor's bits come from plain threads too", "[movie]",
+                   std::uint8_t, std::uint16_t, std::int16_t, float, double) {
   const std::uint64_t seed = 86;
   CAPTURE(seed);
   const auto movie = test::moving_scene<TestType>(40, {24, 31}, 2.5, 8.0, seed);
@@ -177,8 +179,8 @@ TEMPLATE_TEST_CASE("The serial executor's bits come from plain threads too", "[m
         estimate_motion<TestType>(movie.view(), in_chunks(chunk), SerialExecutor());
     for (const std::size_t threads : {1, 2, 7}) {
       CAPTURE(chunk, threads);
-      const MotionEstimate other = estimate_motion<TestType>(movie.view(), in_chunks(chunk),
-                                                             test::ThreadExecutor(threads));
+      const MotionEstimate other =
+          estimate_motion<TestType>(movie.view(), in_chunks(chunk), test::ThreadExecutor(threads));
       CHECK(same_bits(serial, other));
       CHECK(serial.counts == other.counts);
     }
@@ -205,16 +207,19 @@ TEMPLATE_TEST_CASE("The serial executor's bits come from oneTBB too, again and a
   }
 }
 
-TEST_CASE("Two estimates of one movie are equal to the bit, thoroughly planned ones too", "[movie]") {
+TEST_CASE("Two estimates of one movie are equal to the bit, thoroughly planned ones too",
+          "[movie]") {
   const auto movie = test::moving_scene<float>(210, {30, 35}, 2.0, 6.0, 88);
-  const MotionEstimate first = estimate_motion<float>(movie.view(), in_chunks(35), SerialExecutor());
+  const MotionEstimate first =
+      estimate_motion<float>(movie.view(), in_chunks(35), SerialExecutor());
   const MotionEstimate second =
       estimate_motion<float>(movie.view(), in_chunks(35), SerialExecutor());
   CHECK(same_bits(first, second));
   // Six chunks of 35 frames each are planned quickly; their own shifts must not differ for it.
   const MovieView<const float> part(movie.pixels.data(), 35, movie.extent);
   const MotionEstimate alone = est_motion_chunk<float>(part, in_chunks(0).tree);
-  const MotionEstimate among = estimate_motion<float>(movie.view(), in_chunks(35), SerialExecutor());
+  const MotionEstimate among =
+      estimate_motion<float>(movie.view(), in_chunks(35), SerialExecutor());
   double spread = 0.0;
   const Shift offset = among.shifts[0] - alone.shifts[0];
   for (std::size_t t = 0; t < 35; ++t) {
@@ -244,18 +249,19 @@ TEMPLATE_TEST_CASE("Strided, turned and transposed movies give the bits of a cop
   const auto big = test::moving_scene<TestType>(12, {40, 48}, 3.0, 6.0, 90);
   const TestType* data = big.pixels.data();
   const std::vector<MovieView<const TestType>> views{
-      {data + 3 * 48 + 5, 12, {20, 24}, 1920, 48, 1},           // a crop
-      {data, 6, {20, 16}, 2 * 1920, 96, 3},                     // every other frame and row
-      {data + 12 * 1920 - 1, 12, {40, 48}, -1920, -48, -1},     // backwards, turned
-      {data, 12, {48, 40}, 1920, 1, 48},                        // transposed
-      {data, 24, {12, 20}, 48, 1920, 2}};                       // rows as frames
+      {data + 3 * 48 + 5, 12, {20, 24}, 1920, 48, 1},        // a crop
+      {data, 6, {20, 16}, 2 * 1920, 96, 3},                  // every other frame and row
+      {data + 12 * 1920 - 1, 12, {40, 48}, -1920, -48, -1},  // backwards, turned
+      {data, 12, {48, 40}, 1920, 1, 48},                     // transposed
+      {data, 24, {12, 20}, 48, 1920, 2}};                    // rows as frames
   for (std::size_t k = 0; k < views.size(); ++k) {
     CAPTURE(k);
     const auto& view = views[k];
     test::Movie<TestType> copy(view.size(), view.extent());
     for (std::size_t t = 0; t < view.size(); ++t) {
       for (std::size_t y = 0; y < view.extent().height; ++y) {
-        for (std::size_t x = 0; x < view.extent().width; ++x) copy.target()[t](y, x) = view[t](y, x);
+        for (std::size_t x = 0; x < view.extent().width; ++x)
+          copy.target()[t](y, x) = view[t](y, x);
       }
     }
     CHECK(same_bits(estimate_motion<TestType>(view, {}, SerialExecutor()),
@@ -287,7 +293,8 @@ TEST_CASE("The input is not written to", "[movie]") {
   CHECK(std::memcmp(before.data(), movie.pixels.data(), before.size() * sizeof(float)) == 0);
 }
 
-// --- counts ---------------------------------------------------------------------------------------
+// --- counts
+// ---------------------------------------------------------------------------------------
 
 void check_counts(const Executor& executor) {
   for (const std::size_t chunks : {1, 4, 7, 20}) {

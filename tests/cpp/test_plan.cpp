@@ -150,7 +150,7 @@ TEST_CASE("A walk runs each node once, after its children, on any number of thre
           }
           ++runs[node];
         });
-    CHECK(children_first);
+    CHECK(children_first.load());
     CHECK(std::all_of(runs.begin(), runs.end(), [](const auto& count) { return count == 1; }));
   }
 }

@@ -407,3 +407,12 @@ def test_a_shift_out_of_the_frame_gives_fill(ours, movie, shift, dtype, grid):
     out = ours.transform_perframe(frame, np.array(shift), fill=7, grid=grid)
     assert out.dtype == frame.dtype and (out == 7).all()
     assert (ours.shift_perframe(frame, np.array(shift), fill=7) == 7).all()
+
+
+def test_a_pair_of_frames_with_non_finite_pixels(ours, movie):
+    src, dst = movie[0].copy(), movie[5]
+    reference = ours.est_motion_perframe(src, dst)
+    src[10:15, 20] = np.nan
+    assert np.abs(ours.est_motion_perframe(src, dst) - reference).max() < REPAIRED_SHIFT
+    assert np.abs(ours.est_motion_perframe(dst, src) + reference).max() < REPAIRED_SHIFT
+    assert np.isnan(ours.est_motion_perframe(np.full_like(dst, np.nan), dst)).all()

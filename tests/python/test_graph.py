@@ -199,7 +199,7 @@ def test_chunks_of_nothing(ours, movie):
     frames = da.concatenate(
         [da.from_array(movie[:9], chunks=(4, -1, -1))[:0], da.from_array(movie[:9])]
     )
-    irregular = da.from_array(movie[:9], chunks=((4, 0, 5), HEIGHT, WIDTH))
+    irregular = da.from_array(movie[:9], chunks=((0, 4, 0, 5), HEIGHT, WIDTH))
     for data in (frames, irregular):
         varr = xr.DataArray(data, dims=["frame", "height", "width"])
         assert ours.estimate_motion(varr).compute().notnull().all()

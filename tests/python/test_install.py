@@ -284,7 +284,8 @@ def test_the_module_works_in_its_place():
     rng = np.random.default_rng(0)
     frames = np.stack([np.roll(rng.random((1, 20, 24)), i, 1)[0] for i in range(4)])
     frames = np.stack([np.roll(frames[0], i, 0) for i in range(4)]).astype("f4")
-    varr = xr.DataArray(da.from_array(frames, chunks=(2, -1, -1)), dims=["frame", "height", "width"])
+    data = da.from_array(frames, chunks=(2, -1, -1))
+    varr = xr.DataArray(data, dims=["frame", "height", "width"])
     motion = estimate_motion(varr).compute()
     assert np.allclose(np.diff(motion.sel(shift_dim="height")), -1, atol=0.1), motion
     assert apply_transform(varr, motion).compute().shape == frames.shape

@@ -169,3 +169,17 @@ def test_one_thread_starts_none():
         "print(json.dumps(len(os.listdir('/proc/self/task')) - before))"
     )
     assert seen == 0
+
+
+@pytest.mark.parametrize("missing", ["xarray", "dask"])
+def test_the_drop_in_says_what_it_needs(missing):
+    seen = python(
+        "import json, sys\n"
+        f"sys.modules[{missing!r}] = None\n"
+        "import stillscope\n"
+        "try:\n"
+        "    import stillscope.motion_correction\n"
+        "except ImportError as error:\n"
+        "    print(json.dumps(str(error)))"
+    )
+    assert "stillscope[xarray]" in seen

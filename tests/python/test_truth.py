@@ -4,9 +4,17 @@
 import numpy as np
 import pytest
 from support import (
-    as_dtype, error_of, fourier_shift, import_quietly, moving_movie, quietly, random_walk, read_recording,
-    texture, wrap,
-)  # fmt: skip
+    as_dtype,
+    error_of,
+    fourier_shift,
+    import_quietly,
+    moving_movie,
+    quietly,
+    random_walk,
+    read_recording,
+    texture,
+    wrap,
+)
 
 import stillscope
 
@@ -15,8 +23,9 @@ import stillscope
 TEXTURE_RMS = 0.13  # measured 0.091
 TEXTURE_MAX = 0.3  # measured 0.21
 # Without anything that stays at the sensor, on a scene that wraps: the method's own error.
-PERIODIC_RMS = 0.03
-PERIODIC_MAX = 0.1
+PERIODIC_RMS = 0.035  # measured 0.026
+PERIODIC_MAX = 0.1  # measured 0.060
+RESTORED = 0.2  # standard deviation over time, after / before; measured 0.123
 # The simulator's one-photon cells, 128x144 px, random walk within 6 px (RMS 2.09 uncorrected).
 SIMULATED_RMS = 0.4  # measured 0.285
 SIMULATED_MAX = 1.2  # measured 0.8 to 1.05
@@ -56,7 +65,7 @@ def test_correcting_known_motion_restores_the_scene():
     movie, displacement = moving_movie(20, 128, 144, seed=3, noise=0)
     corrected = stillscope.apply_motion(movie, stillscope.estimate_motion(movie))
     inside = np.s_[:, 16:-16, 16:-16]
-    assert corrected[inside].std(axis=0).mean() < 0.45 * movie[inside].std(axis=0).mean()
+    assert corrected[inside].std(axis=0).mean() < RESTORED * movie[inside].std(axis=0).mean()
 
 
 @pytest.fixture(scope="module")

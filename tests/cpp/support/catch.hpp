@@ -59,10 +59,10 @@ template <class Call>
 }  // namespace stillscope::test
 
 /// `call` throws `std::invalid_argument`, in the library's form, about the argument `name`.
-#define CHECK_REFUSES(name, ...)                                                        \
-  do {                                                                                  \
+#define CHECK_REFUSES(name, ...)                                                           \
+  do {                                                                                     \
     const std::string refusal_message = ::stillscope::test::refusal([&] { __VA_ARGS__; }); \
-    INFO("refusal: " << refusal_message);                                               \
-    CHECK(refusal_message.rfind(std::string(name) + ": expected ", 0) == 0);            \
-    CHECK(refusal_message.find(", got ") != std::string::npos);                         \
+    INFO("refusal: " << refusal_message);                                                  \
+    CHECK(refusal_message.rfind(std::string(name) + ": expected ", 0) == 0);               \
+    CHECK(refusal_message.find(", got ") != std::string::npos);                            \
   } while (false)

@@ -95,10 +95,9 @@ Image<double> direct_translation(const Image<T>& image, Shift shift, double fill
         for (int j = 0; j < 2; ++j) {
           const double weight = (i == 0 ? 1.0 - wy : wy) * (j == 0 ? 1.0 - wx : wx);
           if (weight == 0.0) continue;
-          value += weight * sample(static_cast<std::ptrdiff_t>(y) +
-                                       static_cast<std::ptrdiff_t>(top) + i,
-                                   static_cast<std::ptrdiff_t>(x) +
-                                       static_cast<std::ptrdiff_t>(left) + j);
+          value += weight *
+                   sample(static_cast<std::ptrdiff_t>(y) + static_cast<std::ptrdiff_t>(top) + i,
+                          static_cast<std::ptrdiff_t>(x) + static_cast<std::ptrdiff_t>(left) + j);
         }
       }
       result(y, x) = value;

@@ -21,7 +21,8 @@ class ReferenceTree {
     ShiftList shifts;
   };
 
-  /// `is_integer`: the frames are whole numbers. `is_good`: the test of frames and slotless templates.
+  /// `is_integer`: the frames are whole numbers. `is_good`: the test of frames and slotless
+  /// templates.
   ReferenceTree(const ChunkSettings& settings, bool is_integer,
                 std::function<bool(const Image<double>&)> is_good = {})
       : settings_(settings), is_integer_(is_integer), is_good_(std::move(is_good)) {}
@@ -75,7 +76,7 @@ class ReferenceTree {
     const bool slotted = items[0].planes.size() == 3;
     std::vector<std::size_t> good;
     for (std::size_t i = 0; i < n; ++i) {
-      if (slotted || !is_good_ || is_good_(items[i].planes[0])) good.push_back(i);
+      if (n == 1 || slotted || !is_good_ || is_good_(items[i].planes[0])) good.push_back(i);
     }
     bad_ += n - good.size();
     if (good.empty()) {
@@ -109,8 +110,7 @@ class ReferenceTree {
     for (const Shift& m : motion) mean += m;
     for (Shift& m : motion) m += {-mean.height / double(n), -mean.width / double(n)};
 
-    const bool truncate =
-        is_integer_ && (are_frames || settings_.aggregation == Aggregation::max);
+    const bool truncate = is_integer_ && (are_frames || settings_.aggregation == Aggregation::max);
     std::vector<Image<double>> warped;
     for (const std::size_t i : good) {
       for (const Image<double>& plane : items[i].planes) {
@@ -146,8 +146,7 @@ class ReferenceTree {
   Shift pair(const Item& item, const Item& inner, bool before, bool slotted) {
     const Shift shift = direct_shift(item.planes[slotted ? 1 : 0], inner.planes[slotted ? 1 : 0]);
     if (!slotted || !settings_.has_slots()) return shift;
-    const Shift touching =
-        direct_shift(item.planes[before ? 2 : 0], inner.planes[before ? 0 : 2]);
+    const Shift touching = direct_shift(item.planes[before ? 2 : 0], inner.planes[before ? 0 : 2]);
     const bool disagree = std::max(std::abs(shift.height - touching.height),
                                    std::abs(shift.width - touching.width)) > *settings_.alt_error;
     const bool larger = std::abs(shift.height) + std::abs(shift.width) >
