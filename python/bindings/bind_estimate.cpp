@@ -11,21 +11,26 @@
 namespace stillscope::python {
 namespace {
 
-ChunkSettings chunk_settings(std::size_t npart, std::optional<double> alt_error,
-                             const std::string& aggregation, std::optional<double> circ_thres,
-                             std::size_t max_sh, const std::string& slot_last,
-                             const std::string& registrar) {
+/// The options of the tree from a dict that has all of them (`TreeSettings` of the stubs).
+ChunkSettings chunk_settings(const py::dict& options) {
+  const auto choice = [&](const char* name) { return options[name].cast<std::string>(); };
   ChunkSettings settings;
-  settings.npart = npart;
-  settings.alt_error = alt_error;
-  settings.aggregation = choose<Aggregation>(
-      {{"mean", Aggregation::mean}, {"max", Aggregation::max}}, aggregation, "aggregation");
-  settings.circ_thres = circ_thres;
-  settings.max_sh = max_sh;
+  settings.npart = options["npart"].cast<std::size_t>();
+  settings.alt_error = options["alt_error"].cast<std::optional<double>>();
+  settings.aggregation =
+      choose<Aggregation>({{"mean", Aggregation::mean}, {"max", Aggregation::max}},
+                          choice("aggregation"), "aggregation");
+  settings.circ_thres = options["circ_thres"].cast<std::optional<double>>();
+  settings.max_sh = options["max_sh"].cast<std::size_t>();
   settings.slot_last = choose<SlotLast>(
-      {{"second", SlotLast::second}, {"last", SlotLast::last}}, slot_last, "slot_last");
-  settings.registrar =
-      choose<RegistrarKind>({{"fft", RegistrarKind::fft}}, registrar, "registrar");
+      {{"second", SlotLast::second}, {"last", SlotLast::last}}, choice("slot_last"), "slot_last");
+  settings.registrar = choose<RegistrarKind>(
+      {{"fft", RegistrarKind::fft}, {"coarse_to_fine", RegistrarKind::coarse_to_fine}},
+      choice("registrar"), "registrar");
+  settings.warped_values = choose<WarpedValues>({{"by_type", WarpedValues::by_type},
+                                                 {"whole", WarpedValues::whole},
+                                                 {"binary", WarpedValues::binary}},
+                                                choice("warped_values"), "warped_values");
   settings.validate();
   return settings;
 }
@@ -80,13 +85,9 @@ py::dict estimate_dict(const MotionEstimate& estimate, const ChunkSettings& sett
 
 py::dict est_motion_chunk_py(const py::array& items,
                              const std::optional<std::vector<py::array_t<double>>>& incoming,
-                             std::size_t npart, std::optional<double> alt_error,
-                             const std::string& aggregation, std::optional<double> circ_thres,
-                             std::size_t max_sh, const std::string& slot_last,
-                             const std::string& registrar, std::optional<std::size_t> n_threads) {
+                             const py::dict& options, std::optional<std::size_t> n_threads) {
   // All of Python is read before the GIL goes.
-  const ChunkSettings settings = chunk_settings(npart, alt_error, aggregation, circ_thres, max_sh,
-                                                slot_last, registrar);
+  const ChunkSettings settings = chunk_settings(options);
   const auto executor = make_executor(n_threads);
   std::vector<ShiftList> lists;
   if (incoming) {
@@ -110,14 +111,10 @@ py::dict est_motion_chunk_py(const py::array& items,
   return estimate_dict(estimate, settings, frame_extent(items));
 }
 
-py::dict estimate_motion_py(const py::array& movie, std::size_t chunk, std::size_t npart,
-                            std::optional<double> alt_error, const std::string& aggregation,
-                            std::optional<double> circ_thres, std::size_t max_sh,
-                            const std::string& slot_last, const std::string& registrar,
+py::dict estimate_motion_py(const py::array& movie, std::size_t chunk, const py::dict& options,
                             std::optional<std::size_t> n_threads) {
   EstimateSettings settings;
-  settings.tree = chunk_settings(npart, alt_error, aggregation, circ_thres, max_sh, slot_last,
-                                 registrar);
+  settings.tree = chunk_settings(options);
   settings.chunk = chunk;
   const auto executor = make_executor(n_threads);
   const auto estimate = visit_pixel_type(movie, "movie", [&](auto type) {
@@ -132,15 +129,11 @@ py::dict estimate_motion_py(const py::array& movie, std::size_t chunk, std::size
 
 void bind_estimate(py::module_& module) {
   module.def("est_motion_chunk", &est_motion_chunk_py, py::arg("items"), py::arg("incoming"),
-             py::kw_only(), py::arg("npart"), py::arg("alt_error"), py::arg("aggregation"),
-             py::arg("circ_thres"), py::arg("max_sh"), py::arg("slot_last"), py::arg("registrar"),
-             py::arg("n_threads"),
+             py::arg("settings"), py::arg("n_threads"),
              "Template and shifts of a chunk (frame, height, width) or stack of templates (node, 3, "
              "height, width); shifts in px.");
-  module.def("estimate_motion", &estimate_motion_py, py::arg("movie"), py::kw_only(),
-             py::arg("chunk"), py::arg("npart"), py::arg("alt_error"), py::arg("aggregation"),
-             py::arg("circ_thres"), py::arg("max_sh"), py::arg("slot_last"), py::arg("registrar"),
-             py::arg("n_threads"),
+  module.def("estimate_motion", &estimate_motion_py, py::arg("movie"), py::arg("chunk"),
+             py::arg("settings"), py::arg("n_threads"),
              "Template and shifts of a movie (frame, height, width) in chunks; shifts in px.");
   module.def(
       "thread_count", [](std::optional<std::size_t> n_threads) { return thread_count(n_threads); },

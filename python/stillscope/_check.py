@@ -50,7 +50,7 @@ def optional_number(value: Any, name: str) -> float | None:
 
 def choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
     """``value``, one of ``choices``."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         expected = " or ".join(map(repr, choices))
         raise ValueError(f"{name}: expected {expected}, got {value!r}")
     return value
@@ -81,7 +81,10 @@ def real_dtype(dtype: np.dtype, name: str) -> None:
 
 def real_array(value: Any, name: str, dims: tuple[int, ...]) -> np.ndarray:
     """``value`` as an array of a real dtype with one of these numbers of dimensions."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # ragged lists
+        raise ValueError(f"{name}: expected an array, got {value!r} ({error})") from None
     real_dtype(array.dtype, name)
     if array.ndim not in dims:
         expected = " or ".join(map(str, dims))
@@ -97,6 +100,13 @@ def kernel_array(array: np.ndarray) -> np.ndarray:
     if array.dtype == dtype and array.flags.aligned and not any(strides):
         return array
     return array.astype(dtype, order="C")
+
+
+def warped_values(dtype: np.dtype) -> str:
+    """What the kernels do with warped pixels of ``dtype``, which they may hold in another type."""
+    if dtype.kind == "b":
+        return "binary"
+    return "whole" if dtype.kind in "iu" else "by_type"
 
 
 def frames(value: Any, name: str, dims: tuple[int, ...] = (3,)) -> np.ndarray:

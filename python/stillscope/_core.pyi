@@ -1,36 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
 
+class TreeSettings(TypedDict):
+    npart: int
+    alt_error: float | None
+    aggregation: Literal["mean", "max"]
+    circ_thres: float | None
+    max_sh: int
+    slot_last: Literal["second", "last"]
+    registrar: Literal["fft", "coarse_to_fine"]
+    warped_values: Literal["by_type", "whole", "binary"]
+
 def est_motion_chunk(
     items: NDArray[Any],
     incoming: list[NDArray[np.float64]] | None,
-    *,
-    npart: int,
-    alt_error: float | None,
-    aggregation: Literal["mean", "max"],
-    circ_thres: float | None,
-    max_sh: int,
-    slot_last: Literal["second", "last"],
-    registrar: Literal["fft"],
+    settings: TreeSettings,
     n_threads: int | None,
 ) -> dict[str, Any]: ...
 def estimate_motion(
-    movie: NDArray[Any],
-    *,
-    chunk: int,
-    npart: int,
-    alt_error: float | None,
-    aggregation: Literal["mean", "max"],
-    circ_thres: float | None,
-    max_sh: int,
-    slot_last: Literal["second", "last"],
-    registrar: Literal["fft"],
-    n_threads: int | None,
+    movie: NDArray[Any], chunk: int, settings: TreeSettings, n_threads: int | None
 ) -> dict[str, Any]: ...
 def thread_count(n_threads: int | None = None) -> int: ...
 def apply_motion(

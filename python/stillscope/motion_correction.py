@@ -74,7 +74,7 @@ def estimate_motion(
     npart : int or None
         Items merged in a node of the tree, at least 2; None: ``max(3, ceil(sqrt(n / chunk_nfm)))``.
     chunk_nfm : int or None
-        Frames a chunk; None: the length of the first chunk of ``varr`` along ``dim``.
+        Frames a chunk; None: the length of the largest chunk of ``varr`` along ``dim``.
     mesh_size : tuple of int or None
         Estimate a free-form deformation by SimpleITK (extra ``nonrigid``) with this many mesh
         elements, used as ``(x, y)``.
@@ -112,7 +112,7 @@ def estimate_motion(
     if chunk_nfm is not None:
         chunk_nfm = _check.integer(chunk_nfm, "chunk_nfm", 1)
     if npart is None:
-        nfm = chunk_nfm or (ordered.chunksizes[dim][0] if ordered.chunks else n)
+        nfm = chunk_nfm or (max(ordered.chunksizes[dim]) if ordered.chunks else n)
         npart = max(3, math.ceil(math.sqrt(n / nfm)))
     is_lazy = ordered.chunks is not None
     pixels = ordered.data if is_lazy else darr.from_array(ordered.data, chunks=-1, name=False)
@@ -159,7 +159,7 @@ def est_motion_part(
     npart, alt_error, mesh_size, **kwargs
         As in `est_motion_chunk`.
     chunk_nfm : int or None
-        Frames a chunk; None: the length of the first chunk.
+        Frames a chunk; None: the length of the largest chunk.
 
     Returns
     -------
@@ -177,9 +177,10 @@ def est_motion_part(
     unknown = sorted(set(kwargs) - set(inspect.signature(_chunk_options).parameters))
     if unknown:
         raise TypeError(f"est_motion_chunk() got an unexpected keyword argument {unknown[0]!r}")
+    _check.real_dtype(varr.dtype, "varr")
     options = {**kwargs, "mesh_size": mesh_size}
     npart, settings = _chunk_options(npart, alt_error, **options)
-    nfm = varr.chunks[0][0] if chunk_nfm is None else _check.integer(chunk_nfm, "chunk_nfm", 1)
+    nfm = max(varr.chunks[0]) if chunk_nfm is None else _check.integer(chunk_nfm, "chunk_nfm", 1)
     varr = varr.rechunk((nfm, -1, -1))
     options = {key: value for key, value in options.items() if value is not None}
 
@@ -219,6 +220,8 @@ def _est_motion_reduce(
     alt_error, npart, **kwargs
         As in `est_motion_chunk`.
     """
+    if len(res_grp) == 0:
+        raise ValueError("res_grp: expected at least one (template, shifts), got none")
     templates, shifts = zip(*res_grp)
     return est_motion_chunk(np.stack(templates), list(shifts), npart, alt_error, **kwargs)
 
@@ -267,8 +270,8 @@ def est_motion_chunk(
         Non-rigid: mesh elements ``(x, y)``, iterations, threshold of the masks.
     slot_last : {"second", "last"}
         The good frame that fills a template's last slot: minian 2.0.2 takes the second.
-    registrar : {"fft"}
-        The method of the registration.
+    registrar : {"fft", "coarse_to_fine"}
+        Transforms at full size, or small ones whose peak is then found at full size: faster.
     n_threads : int or None
         Threads; None: STILLSCOPE_NUM_THREADS, else those of the dask worker, else OMP_NUM_THREADS,
         else what the process may use. The result does not depend on it.
@@ -303,10 +306,12 @@ def est_motion_chunk(
             niter=niter, bin_thres=bin_thres, slot_last=slot_last, check_temp=check_temp,
         )  # fmt: skip
     if sh_org is not None:
+        if not isinstance(sh_org, (list, tuple)):
+            raise TypeError(f"sh_org: expected a list of arrays or None, got {sh_org!r}")
         sh_org = [_check.real_array(rows, "sh_org", (2,)).astype(np.float64) for rows in sh_org]
-    threads = _check.threads(n_threads)
+    settings["warped_values"] = _check.warped_values(array.dtype)
     result = _core.est_motion_chunk(
-        _check.kernel_array(array), sh_org, n_threads=threads, **settings
+        _check.kernel_array(array), sh_org, settings, _check.threads(n_threads)
     )
     if sh_org is not None:
         # Templates of chunks: what is wrong with their frames has been said at the chunks.
@@ -504,7 +509,10 @@ def get_mask(fm: np.ndarray, bin_thres: float, bin_wnd: int) -> np.ndarray:
     window = _check.integer(bin_wnd, "bin_wnd", 3)
     if window % 2 == 0:
         raise ValueError(f"bin_wnd: expected an odd number above 1, got {window}")
-    return _core.adaptive_mask(frame, _check.number(bin_thres, "bin_thres"), window)
+    threshold = _check.number(bin_thres, "bin_thres")
+    if not math.isfinite(threshold):
+        raise ValueError(f"bin_thres: expected a finite number, got {threshold}")
+    return _core.adaptive_mask(frame, threshold, window)
 
 
 # --- applying -------------------------------------------------------------------------------------
@@ -572,7 +580,7 @@ def _check_apply(varr: Any, shifts: Any, fill: Any, name: str) -> float:
         if not isinstance(value, xr.DataArray):
             got = type(value).__name__
             raise TypeError(f"{argument}: expected an xarray.DataArray, got {got}")
-    _check.real_dtype(varr.dtype, "varr")
+        _check.real_dtype(value.dtype, argument)
     if "shift_dim" not in shifts.dims or shifts.sizes["shift_dim"] != 2:
         raise ValueError(f"{name}: expected a dim 'shift_dim' of size 2, got {dict(shifts.sizes)}")
     return _check.fill(fill, varr.dtype)
@@ -597,6 +605,8 @@ def _apply_lazily(
     options: dict[str, Any],
 ) -> xr.DataArray:
     """``block`` over the chunks of ``varr`` and ``shifts``, whose core dims are made one chunk."""
+    # The movie keeps its coordinates, whatever those of the shifts.
+    shifts = shifts.drop_vars([c for c in shifts.coords if c not in shifts.dims])
     if varr.chunks is None:
         varr = varr.chunk()
     varr = varr.chunk({d: -1 for d in spatial})
@@ -778,9 +788,9 @@ def get_bspline_param(img: np.ndarray, mesh_size: tuple[int, int]) -> tuple[floa
     mesh_size : tuple of int
         Mesh elements ``(x, y)``.
     """
-    return _mesh.bspline_param(img, mesh_size)
+    return _mesh.bspline_param(_check.frames(img, "img", (2,)), mesh_size)
 
 
 def get_mesh_size(fm: np.ndarray) -> tuple[int, int]:
     """A mesh element for every 100 px of a frame, at least 1, for (height, width)."""
-    return _mesh.mesh_size_of(fm)
+    return _mesh.mesh_size_of(_check.frames(fm, "fm", (2,)))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -58,14 +59,17 @@ def estimate_settings(
     alt_error = _check.optional_number(alt_error, "alt_error")
     if alt_error is not None and not alt_error >= 0:
         raise ValueError(f"alt_error: expected None or a number from 0, got {alt_error}")
+    circ_thres = _check.optional_number(circ_thres, "circ_thres")
+    if circ_thres is not None and math.isnan(circ_thres):
+        raise ValueError(f"circ_thres: expected None or a number, got {circ_thres}")
     return {
         "npart": _check.integer(npart, "npart", 2),
         "alt_error": alt_error,
         "aggregation": _check.choice(aggregation, "aggregation", ("mean", "max")),
-        "circ_thres": _check.optional_number(circ_thres, "circ_thres"),
+        "circ_thres": circ_thres,
         "max_sh": _check.integer(max_sh, "max_sh", 0),
         "slot_last": _check.choice(slot_last, "slot_last", ("second", "last")),
-        "registrar": _check.choice(registrar, "registrar", ("fft",)),
+        "registrar": _check.choice(registrar, "registrar", ("fft", "coarse_to_fine")),
     }
 
 
@@ -125,8 +129,8 @@ def estimate_motion(
         Frames a chunk of the tree; None: the whole movie is one.
     slot_last : {"last", "second"}
         The frame of a group that stands for its end: the last one, or the second as in minian 2.0.2.
-    registrar : {"fft"}
-        The method of the registration.
+    registrar : {"fft", "coarse_to_fine"}
+        Transforms at full size, or small ones whose peak is then found at full size: faster.
     n_threads : int or None
         Threads; None: the environment's STILLSCOPE_NUM_THREADS, else OMP_NUM_THREADS, else what the
         process may use. The result does not depend on it.
@@ -152,15 +156,16 @@ def estimate_motion(
     >>> motion = stillscope.estimate_motion(movie)
     >>> corrected = stillscope.apply_motion(movie, motion.shifts)
     """
-    array = _check.kernel_array(_check.frames(movie, "movie"))
+    array = _check.frames(movie, "movie")
     settings = estimate_settings(
         npart, alt_error, aggregation, max_sh, circ_thres, slot_last, registrar
     )
+    settings["warped_values"] = _check.warped_values(array.dtype)
     result = _core.estimate_motion(
-        array,
-        chunk=0 if chunk is None else _check.integer(chunk, "chunk", 1),
-        n_threads=_check.threads(n_threads),
-        **settings,
+        _check.kernel_array(array),
+        0 if chunk is None else _check.integer(chunk, "chunk", 1),
+        settings,
+        _check.threads(n_threads),
     )
     warn_of(result, circ_thres)
     template = result["template"]

@@ -155,7 +155,10 @@ void maximum(const float* row, std::size_t n, float* highest) {
 
 void truncate(float* row, std::size_t n) {
   for (std::size_t x = 0; x < n; ++x) {
-    row[x] = static_cast<float>(static_cast<std::int32_t>(row[x]));
+    // From 2^23 on floats are whole, and may not fit an integer.
+    const bool is_small = row[x] < 8388608.0F && row[x] > -8388608.0F;
+    const float value = is_small ? row[x] : 0.0F;
+    row[x] = is_small ? static_cast<float>(static_cast<std::int32_t>(value)) : row[x];
   }
 }
 

@@ -37,11 +37,12 @@ tbb::task_arena& arena_of(std::size_t threads) {
   return arenas->try_emplace(size, size).first->second;
 }
 
-/// The number that `text` starts with, where that is at least 1; OMP_NUM_THREADS may be a list.
-std::optional<std::size_t> leading_count(std::string_view text) {
+/// The number that `text` is, where that is at least 1.
+std::optional<std::size_t> count_in(std::string_view text) {
   std::size_t value = 0;
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (result.ec != std::errc{} || value == 0) return std::nullopt;
+  const bool is_whole = result.ptr == text.data() + text.size();
+  if (result.ec != std::errc{} || !is_whole || value == 0) return std::nullopt;
   return value;
 }
 
@@ -88,12 +89,13 @@ std::size_t thread_count(std::optional<std::size_t> requested) {
     return *requested;
   }
   if (const char* text = std::getenv("STILLSCOPE_NUM_THREADS"); text != nullptr && *text != '\0') {
-    const auto count = leading_count(text);
+    const auto count = count_in(text);
     if (!count) throw_invalid("STILLSCOPE_NUM_THREADS", "a number of at least 1", text);
     return *count;
   }
   if (const char* text = std::getenv("OMP_NUM_THREADS"); text != nullptr) {
-    if (const auto count = leading_count(text)) return *count;
+    const std::string_view list = text;  // one number for each level of nesting
+    if (const auto count = count_in(list.substr(0, list.find(',')))) return *count;
   }
   return std::min(threads_of_affinity(), threads_of_quota().value_or(threads_of_affinity()));
 }

@@ -55,6 +55,25 @@ TEMPLATE_TEST_CASE("A flat movie has no motion and a flat template", "[input]", 
   }
 }
 
+TEST_CASE("Values too large or too small for single precision are refused", "[input][errors]") {
+  const auto movie = test::moving_scene<float>(3, extent, 2.0, 3.0, 111);
+  for (const float scale : {0x1p60F, 0x1p100F, 0x1p-80F}) {
+    auto scaled = movie;
+    for (float& pixel : scaled.pixels) pixel *= scale;
+    CAPTURE(scale);
+    CHECK_REFUSES("frames", (void)est_motion_chunk<float>(scaled.view()));
+  }
+}
+
+TEST_CASE("A flat frame is flat, however small or large its value", "[input]") {
+  // Its mean may miss it by a rounding, which is no variation.
+  for (const float value : {1e-10F, 0.1F, 3e-30F, 1e20F}) {
+    const test::Movie<float> movie(3, extent, value);
+    CAPTURE(value);
+    CHECK(test::refusal([&] { (void)est_motion_chunk<float>(movie.view()); }).empty());
+  }
+}
+
 TEST_CASE("A black frame among others has no motion of its own", "[input]") {
   auto movie = test::moving_scene<float>(3, extent, 2.0, 3.0, 101);
   movie.set(2, test::Image<float>(extent));
@@ -271,8 +290,8 @@ TEST_CASE("Arguments out of range are refused by name", "[input][errors]") {
   CHECK_REFUSES("frames", (void)est_motion_chunk<float>(thin.view()));
   CHECK_REFUSES("templates", (void)est_motion_chunk<float>(no_stack));
   CHECK_REFUSES("templates", (void)est_motion_chunk<float>(thin_stack));
-  CHECK_REFUSES("movie", (void)estimate_motion<float>(none.view()));
-  CHECK_REFUSES("movie", (void)estimate_motion<float>(thin.view()));
+  CHECK_REFUSES("movie", (void)estimate_motion<float>(none.view(), {}, SerialExecutor()));
+  CHECK_REFUSES("movie", (void)estimate_motion<float>(thin.view(), {}, SerialExecutor()));
   CHECK_REFUSES("npart", estimate({.npart = 0}));
   CHECK_REFUSES("npart", estimate({.npart = 1}));
   CHECK_REFUSES("alt_error", estimate({.alt_error = -0.5}));

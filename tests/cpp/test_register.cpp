@@ -385,7 +385,7 @@ TEMPLATE_TEST_CASE("Coarse to fine gives the bits of the full-size registrar", "
 // As loud as the scene is bright, on small frames: one hill of the small correlation then holds
 // several peaks of nearly the same height.
 TEMPLATE_TEST_CASE("Coarse to fine gives the bits of the full-size registrar in loud noise",
-                   "[register][coarse][!mayfail]", std::uint8_t, float) {
+                   "[register][coarse]", std::uint8_t, float) {
   const std::uint64_t seed = 44;
   CAPTURE(seed);
   test::Random random(seed);
@@ -407,9 +407,10 @@ TEMPLATE_TEST_CASE("Coarse to fine gives the full-size answer where pooling sees
   const std::uint64_t seed = 43;
   CAPTURE(seed);
   test::Random random(seed);
-  std::size_t fallbacks = 0;
-  for (const Extent extent : {Extent{32, 32}, Extent{40, 36}, Extent{45, 53}}) {
+  for (const Extent extent : {Extent{32, 32}, Extent{45, 53}}) {
     CAPTURE(extent);
+    CoarseToFineRegistrar<TestType> coarse(extent);
+    FftRegistrar<TestType> full(extent);
     test::Image<TestType> board(extent);
     test::Image<TestType> stripes(extent);
     for (std::size_t y = 0; y < extent.height; ++y) {
@@ -434,8 +435,9 @@ TEMPLATE_TEST_CASE("Coarse to fine gives the full-size answer where pooling sees
     for (std::size_t i = 0; i < frames.size(); ++i) {
       for (std::size_t j = 0; j < frames.size(); ++j) {
         CAPTURE(i, j);
-        CHECK(registered_coarsely(frames[i], frames[j], fallbacks) ==
-              registered(frames[i].view(), frames[j].view()));
+        const auto src = test::frame_ref(frames[i].view(), i);
+        const auto dst = test::frame_ref(frames[j].view(), j);
+        CHECK(coarse.shift_to_register(src, dst) == full.shift_to_register(src, dst));
       }
     }
   }

@@ -175,6 +175,27 @@ TEST_CASE("Frames of a row, a column or a pixel are reduced as by the plain recu
   }
 }
 
+TEST_CASE("Integers in floats and booleans in bytes are warped as what they are", "[tree]") {
+  const std::uint64_t seed = 78;
+  CAPTURE(seed);
+  const auto bytes = test::moving_scene<std::uint8_t>(11, extent, 2.5, 20.0, seed);
+  test::Movie<float> floats(11, extent);
+  std::copy(bytes.pixels.begin(), bytes.pixels.end(), floats.pixels.begin());
+  auto booleans = bytes;
+  for (std::uint8_t& pixel : booleans.pixels) pixel = pixel > 60 ? 1 : 0;
+  for (ChunkSettings settings : variants(3)) {
+    CAPTURE(description(settings));
+    settings.warped_values = WarpedValues::whole;
+    test::ReferenceTree whole(settings, true);
+    check_equal<std::uint8_t>(est_motion_chunk<float>(floats.view(), settings),
+                              whole.chunk(items_of(floats.view())));
+    settings.warped_values = WarpedValues::binary;
+    test::ReferenceTree binary(settings, false);
+    check_equal<std::uint8_t>(est_motion_chunk<std::uint8_t>(booleans.view(), settings),
+                              binary.chunk(items_of(booleans.view())));
+  }
+}
+
 TEST_CASE("Incoming shifts are added to and returned flat", "[tree]") {
   const std::uint64_t seed = 73;
   CAPTURE(seed);
@@ -200,7 +221,8 @@ TEST_CASE("A movie in chunks is reduced as by the plain recursion", "[tree]") {
     for (const ChunkSettings& settings : variants(3)) {
       CAPTURE(chunk, description(settings));
       test::ReferenceTree tree(settings, false);
-      check_equal<float>(estimate_motion<float>(movie.view(), {.tree = settings, .chunk = chunk}),
+      check_equal<float>(estimate_motion<float>(movie.view(), {.tree = settings, .chunk = chunk},
+                                                SerialExecutor()),
                          tree.movie(items_of(movie.view()), chunk == 0 ? movie.frames : chunk));
     }
   }

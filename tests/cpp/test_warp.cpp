@@ -274,7 +274,7 @@ TEST_CASE("apply_motion fills what an unknown or too large shift leaves", "[warp
   test::Movie<std::int16_t> out(3, {4, 5}, 99);
   const double unknown = std::numeric_limits<double>::quiet_NaN();
   const ShiftList shifts{{unknown, unknown}, {0.0, 0.0}, {0.0, 50.0}};
-  apply_motion<std::int16_t>(movie.view(), shifts, out.target(), {.fill = -3.0});
+  apply_motion<std::int16_t>(movie.view(), shifts, out.target(), {.fill = -3.0}, SerialExecutor());
   CHECK(out.image(0).pixels == std::vector<std::int16_t>(20, -3));
   CHECK(out.image(1).pixels == std::vector<std::int16_t>(20, 12));
   CHECK(out.image(2).pixels == std::vector<std::int16_t>(20, -3));
@@ -287,10 +287,10 @@ TEST_CASE("apply_motion writes through any strides and nowhere else", "[warp]") 
   for (float& pixel : movie.pixels) pixel = static_cast<float>(random.uniform());
   const ShiftList shifts{{0.5, -1.25}, {-1.0, 0.75}};
   test::Movie<float> plain(2, extent);
-  apply_motion<float>(movie.view(), shifts, plain.target());
+  apply_motion<float>(movie.view(), shifts, plain.target(), {}, SerialExecutor());
   std::vector<float> wide(2 * 4 * 5 * 3, -1.0F);  // every third element is a pixel
   const MovieView<float> target(wide.data() + wide.size() - 3, 2, extent, -60, -15, -3);
-  apply_motion<float>(movie.view(), shifts, target);
+  apply_motion<float>(movie.view(), shifts, target, {}, SerialExecutor());
   bool is_equal = true;
   for (std::size_t t = 0; t < 2; ++t) {
     for (std::size_t y = 0; y < 4; ++y) {
@@ -311,7 +311,8 @@ TEST_CASE("apply_motion refuses what does not fit, by name", "[warp][errors]") {
   const ShiftList shifts(3);
   const ShiftList few(2);
   const auto apply = [&](const ShiftList& moves, test::Movie<std::uint8_t>& target, double fill) {
-    apply_motion<std::uint8_t>(movie.view(), moves, target.target(), {.fill = fill});
+    apply_motion<std::uint8_t>(movie.view(), moves, target.target(), {.fill = fill},
+                               SerialExecutor());
   };
   CHECK_REFUSES("shifts", apply(few, out, 0.0));
   CHECK_REFUSES("out", apply(shifts, short_out, 0.0));
@@ -321,12 +322,13 @@ TEST_CASE("apply_motion refuses what does not fit, by name", "[warp][errors]") {
   CHECK_REFUSES("fill", apply(shifts, out, std::numeric_limits<double>::quiet_NaN()));
   test::Movie<std::int16_t> signed_movie(1, {2, 2});
   auto signed_out = signed_movie;
-  CHECK_REFUSES("fill", apply_motion<std::int16_t>(signed_movie.view(), ShiftList(1),
-                                                   signed_out.target(), {.fill = 40000.0}));
+  CHECK_REFUSES("fill",
+                apply_motion<std::int16_t>(signed_movie.view(), ShiftList(1), signed_out.target(),
+                                           {.fill = 40000.0}, SerialExecutor()));
   test::Movie<float> float_movie(1, {2, 2});
   auto float_out = float_movie;
   apply_motion<float>(float_movie.view(), ShiftList{{9.0, 9.0}}, float_out.target(),
-                      {.fill = std::numeric_limits<double>::quiet_NaN()});
+                      {.fill = std::numeric_limits<double>::quiet_NaN()}, SerialExecutor());
   CHECK(std::isnan(float_out.pixels[0]));
 }
 

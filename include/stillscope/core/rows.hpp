@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <cstddef>
+#include <string>
 #include <type_traits>
 #include <vector>
 
+#include "stillscope/core/error.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 
@@ -69,6 +71,15 @@ template <Pixel T>
   return true;
 }
 
+/// Refuses frames whose correlation single precision does not hold.
+inline void check_energy(double energy, Extent extent) {
+  const auto area = static_cast<double>(extent.area());
+  // The inverse transform multiplies the correlation, at most the energy, by the area.
+  if (energy == 0.0 || (energy * area < 1e37 && energy / area > 1e-34)) return;
+  throw_invalid("frames", "values that single precision can correlate; rescale them",
+                "a standard deviation of " + std::to_string(std::sqrt(energy / area)));
+}
+
 /// out = frame - mean, in C order. Returns the energy, the sum of the squares of `out`.
 template <Pixel T>
 double load_centred(const FrameView<const T>& frame, double mean, std::vector<T>& scratch,
@@ -78,6 +89,7 @@ double load_centred(const FrameView<const T>& frame, double mean, std::vector<T>
     const T* row = contiguous_row(frame, y, scratch);
     energy += static_cast<double>(pixel_kernels<T>().centre(row, frame.width(), mean, out));
   }
+  check_energy(energy, frame.extent());
   return energy;
 }
 

@@ -14,6 +14,14 @@ enum class Aggregation { mean, max };
 /// 2.0.2, or the last.
 enum class SlotLast { second, last };
 
+/// What the pixels of warped frames become before they are merged. minian gives warped frames their
+/// type back: integers are truncated, and whatever is not 0 is true.
+enum class WarpedValues {
+  by_type,  ///< Whole numbers for integer pixel types, else as they are.
+  whole,    ///< Whole numbers, toward zero: for integers held in a float type.
+  binary,   ///< 0 or 1: for booleans held in an integer type.
+};
+
 /// The method that finds the peak of the cross-correlation.
 enum class RegistrarKind {
   fft,             ///< Transforms at full size: the reference.
@@ -33,6 +41,7 @@ struct ChunkSettings {
   /// Zero border [px] for the circularity test.
   std::size_t max_sh = 100;
   SlotLast slot_last = SlotLast::second;
+  WarpedValues warped_values = WarpedValues::by_type;
   RegistrarKind registrar = RegistrarKind::fft;
 
   /// True where templates carry the slots first / aggregate / last.

@@ -103,6 +103,7 @@ class CoarseGrid {
       float_kernels().gather(sums_.data(), columns_.first().data(), columns_.weights().data(),
                              columns_.taps(), columns_.cells(), out);
     }
+    check_energy(energy, frame.extent());
     return energy;
   }
 

@@ -50,7 +50,7 @@ struct FloatKernels {
   void (*add)(const float* row, std::size_t n, float* sum);
   /// highest = max(highest, row).
   void (*maximum)(const float* row, std::size_t n, float* highest);
-  /// row = row, toward zero, for values within 32 bits.
+  /// row = row, toward zero.
   void (*truncate)(float* row, std::size_t n);
   /// The highest value of a row.
   float (*highest)(const float* row, std::size_t n);

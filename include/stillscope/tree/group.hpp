@@ -57,10 +57,10 @@ class Group {
         extent_(extent),
         registrar_(make_registrar<T>(settings, extent, frames)) {}
 
-  /// `are_finite`: the items are known to be, as templates are. `truncate`: warped frames go back to
-  /// whole numbers, as minian's integer frames do. `take_buffer(size)` gives the template's memory.
+  /// `are_finite`: the items are known to be, as templates are. `values`:
+  /// what warped pixels become. `take_buffer(size)` gives the template's memory.
   template <class TakeBuffer>
-  GroupResult operator()(std::vector<GroupItem<T>> items, bool are_finite, bool truncate,
+  GroupResult operator()(std::vector<GroupItem<T>> items, bool are_finite, WarpedValues values,
                          TakeBuffer&& take_buffer) {
     items_ = std::move(items);
     registrar_->clear();
@@ -76,7 +76,7 @@ class Group {
       const std::size_t slots = settings_.has_slots() ? 3 : 1;
       result.merged = TemplateStack(take_buffer(slots * extent_.area()), slots, extent_);
       const auto sources = merge_sources(result.motions);
-      merger_(sources, settings_.aggregation, truncate, result.merged);
+      merger_(sources, settings_.aggregation, values, result.merged);
       warps_ += sources.size();
     }
     return result;

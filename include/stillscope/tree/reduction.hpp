@@ -101,22 +101,23 @@ class TreeReducer {
     const auto take_buffer = [&](std::size_t size) {
       return buffers_.take([&] { return AlignedBuffer<float>(size); });
     };
-    // As minian: warped integers stay whole where the templates keep the frames' type.
-    const bool is_integer = std::is_integral_v<T>;
-    const bool keeps_type = settings_.aggregation == Aggregation::max;
+    WarpedValues values = settings_.warped_values;
+    if (values == WarpedValues::by_type && std::is_integral_v<T>) values = WarpedValues::whole;
     GroupResult group;
     if (node.is_leaf()) {
       std::vector<GroupItem<T>> items;
       for (std::size_t i = 0; i < node.items; ++i) {
         items.push_back(group_item<T>(input_, node.first_item + i));
       }
-      group = workspace.items(std::move(items), is_integer, is_integer, take_buffer);
+      group = workspace.items(std::move(items), std::is_integral_v<T>, values, take_buffer);
     } else {
       std::vector<GroupItem<float>> items;
       for (const std::size_t child : node.children) {
         items.push_back(group_item(results_[child].merged));
       }
-      group = workspace.templates(std::move(items), true, is_integer && keeps_type, take_buffer);
+      // Means have a float type; maxima keep the frames'.
+      if (settings_.aggregation == Aggregation::mean) values = WarpedValues::by_type;
+      group = workspace.templates(std::move(items), true, values, take_buffer);
     }
     merge(node, group, results_[index]);
     reports_[index] = group.report;

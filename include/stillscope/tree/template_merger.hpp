@@ -29,22 +29,23 @@ struct MergeSource {
 template <Pixel T>
 class TemplateMerger {
  public:
-  /// Fills `merged`, which has 3 slots or 1. `truncate`: warped values go back to whole numbers.
+  /// Fills `merged`, which has 3 slots or 1. `values`: what warped pixels become; `by_type`
+  /// leaves them as they are.
   void operator()(const std::vector<MergeSource<T>>& sources, Aggregation aggregation,
-                  bool truncate, TemplateStack& merged) {
+                  WarpedValues values, TemplateStack& merged) {
     // Few values add up exactly enough in single precision; many (a large npart) in double.
     constexpr std::size_t few = 16;
     if (sources.size() <= few) {
-      merge_rows(sources, aggregation, truncate, merged, sums_);
+      merge_rows(sources, aggregation, values, merged, sums_);
     } else {
-      merge_rows(sources, aggregation, truncate, merged, long_sums_);
+      merge_rows(sources, aggregation, values, merged, long_sums_);
     }
   }
 
  private:
   template <class Sum>
   void merge_rows(const std::vector<MergeSource<T>>& sources, Aggregation aggregation,
-                  bool truncate, TemplateStack& merged, std::vector<Sum>& sums) {
+                  WarpedValues values, TemplateStack& merged, std::vector<Sum>& sums) {
     const bool has_slots = merged.slots() > 1;
     const bool is_mean = aggregation == Aggregation::mean;
     const std::size_t width = merged.extent().width;
@@ -55,7 +56,10 @@ class TemplateMerger {
       sums.assign(width, is_mean ? Sum{0} : -std::numeric_limits<Sum>::infinity());
       for (const MergeSource<T>& source : sources) {
         warper_(source.plane, source.translation, 0.0F, y, warped);
-        if (truncate) float_kernels().truncate(warped, width);
+        if (values == WarpedValues::whole) float_kernels().truncate(warped, width);
+        if (values == WarpedValues::binary) {
+          for (float& value : warped_) value = value == 0.0F ? 0.0F : 1.0F;
+        }
         if (has_slots && source.is_first) std::copy_n(warped, width, merged[first_slot].row(y));
         if (has_slots && source.is_last) std::copy_n(warped, width, merged[last_slot].row(y));
         accumulate(warped, width, is_mean, sums.data());

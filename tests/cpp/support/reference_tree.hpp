@@ -110,13 +110,16 @@ class ReferenceTree {
     for (const Shift& m : motion) mean += m;
     for (Shift& m : motion) m += {-mean.height / double(n), -mean.width / double(n)};
 
-    const bool truncate = is_integer_ && (are_frames || settings_.aggregation == Aggregation::max);
+    const bool keeps_type = are_frames || settings_.aggregation == Aggregation::max;
+    const bool is_whole = is_integer_ || settings_.warped_values == WarpedValues::whole;
+    const bool is_binary = settings_.warped_values == WarpedValues::binary;
     std::vector<Image<double>> warped;
     for (const std::size_t i : good) {
       for (const Image<double>& plane : items[i].planes) {
         warped.push_back(direct_translation(plane, motion[i], 0.0));
-        if (truncate) {
-          for (double& pixel : warped.back().pixels) pixel = std::trunc(pixel);
+        for (double& pixel : warped.back().pixels) {
+          if (keeps_type && is_binary) pixel = pixel == 0.0 ? 0.0 : 1.0;
+          if (keeps_type && is_whole) pixel = std::trunc(pixel);
         }
       }
     }
