@@ -438,7 +438,9 @@ def _xcorr_subpixel(
 def match_temp(
     src: np.ndarray, dst: np.ndarray, max_sh: int, local: bool, subpixel: bool = False
 ) -> np.ndarray:
-    """Shift that brings ``src`` onto ``dst``, by normalised correlation within ``max_sh``.
+    """Shift that brings ``dst`` onto ``src``, by normalised correlation within ``max_sh``.
+
+    The reverse of `est_motion_perframe`, as in minian.
 
     Parameters
     ----------

@@ -79,6 +79,7 @@ class Planner {
 }  // namespace
 
 std::vector<std::size_t> array_split(std::size_t n, std::size_t groups) {
+  if (groups == 0) throw_invalid("groups", "at least 1", groups);
   std::vector<std::size_t> sizes(groups, n / groups);
   for (std::size_t i = 0; i < n % groups; ++i) ++sizes[i];
   return sizes;

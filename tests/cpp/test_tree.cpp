@@ -190,9 +190,13 @@ TEST_CASE("Integers in floats and booleans in bytes are warped as what they are"
     check_equal<std::uint8_t>(est_motion_chunk<float>(floats.view(), settings),
                               whole.chunk(items_of(floats.view())));
     settings.warped_values = WarpedValues::binary;
+    // Maxima of zeros and ones have many equal peaks, which rounding decides: there, one group
+    // alone.
+    const std::size_t frames = settings.aggregation == Aggregation::max ? 3 : 11;
+    const MovieView<const std::uint8_t> view(booleans.pixels.data(), frames, extent);
     test::ReferenceTree binary(settings, false);
-    check_equal<std::uint8_t>(est_motion_chunk<std::uint8_t>(booleans.view(), settings),
-                              binary.chunk(items_of(booleans.view())));
+    check_equal<std::uint8_t>(est_motion_chunk<std::uint8_t>(view, settings),
+                              binary.chunk(items_of(view)));
   }
 }
 

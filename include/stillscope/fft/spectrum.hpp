@@ -24,6 +24,7 @@ struct Spectrum {
 
 /// product = src * conj(dst), the spectrum of the cross-correlation of Eq. (1), without its constant
 /// term: a constant moves no peak, and large ones cost precision.
+/// `product` is neither of the factors.
 inline void cross_power(const std::complex<float>* src, const std::complex<float>* dst,
                         std::size_t size, std::complex<float>* product) {
   float_kernels().multiply_conjugate(reinterpret_cast<const float*>(src),

@@ -111,7 +111,6 @@ class CoarseToFineRegistrar final : public Registrar<T> {
   static constexpr double hill_deviations = 5.0;
   static constexpr double widest_climb = 2.0;
   static constexpr double widest_search = 4.5;
-  static constexpr double transform_margin = 1e-5;
   // Hills that are looked at exactly before the full-size registrar is cheaper.
   static constexpr std::size_t most_hills = 6;
   static constexpr std::size_t longest_climb = 2 * pooling;
@@ -163,7 +162,7 @@ class CoarseToFineRegistrar final : public Registrar<T> {
     if (extent_.area() < small_area && lost > small_share * highest) return false;
     deviation_ = lost / std::sqrt(static_cast<double>(extent_.area()));
     const double margin = std::max(rival_deviations * deviation_, rival_share * lost);
-    const double rounding = transform_margin * std::sqrt(source.energy * destination.energy);
+    const double rounding = FftRegistrar<T>::transform_margin * std::sqrt(source.energy * destination.energy);
     const double threshold = highest - margin - rounding;
     starts_.clear();
     // A hill's top lies up to half a cell from its highest cell, and so much above it.
