@@ -446,9 +446,7 @@ TEMPLATE_TEST_CASE("Coarse to fine gives the full-size answer where pooling sees
 // --- what the transforms err by
 // -------------------------------------------------------------------
 
-// As `FftRegistrar::transform_margin`: how far float transforms may be off, as a share of
-// sqrt(energy energy). Measured 8.7e-7 here, at most 1.0e-6 on larger frames (997x1009).
-constexpr double transform_margin = 2e-6;
+constexpr double transform_margin = FftRegistrar<float>::transform_margin;
 
 TEST_CASE("Float transforms err by less than the registrar's margin", "[register]") {
   const std::uint64_t seed = 41;
