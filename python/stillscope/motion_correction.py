@@ -174,12 +174,10 @@ def est_motion_part(
         raise ValueError(
             f"varr: expected (frame, height, width) with at least one of each, got {varr.shape}"
         )
-    unknown = sorted(set(kwargs) - set(inspect.signature(_chunk_options).parameters))
-    if unknown:
-        raise TypeError(f"est_motion_chunk() got an unexpected keyword argument {unknown[0]!r}")
     _check.real_dtype(varr.dtype, "varr")
     options = {**kwargs, "mesh_size": mesh_size}
-    npart, settings = _chunk_options(npart, alt_error, **options)
+    settings = _chunk_options(npart, alt_error, **options)
+    npart = settings["npart"]
     nfm = max(varr.chunks[0]) if chunk_nfm is None else _check.integer(chunk_nfm, "chunk_nfm", 1)
     varr = varr.rechunk((nfm, -1, -1))
     options = {key: value for key, value in options.items() if value is not None}
@@ -294,14 +292,15 @@ def est_motion_chunk(
     UserWarning
         For each group of which less than 90 % is good; for frames with non-finite pixels.
     """
-    npart, settings = _chunk_options(
-        npart, alt_error, aggregation, upsample, max_sh, circ_thres, mesh_size, niter, bin_thres,
+    settings = _chunk_options(
+        npart, alt_error, aggregation=aggregation, upsample=upsample, max_sh=max_sh,
+        circ_thres=circ_thres, mesh_size=mesh_size, niter=niter, bin_thres=bin_thres,
         slot_last=slot_last, registrar=registrar, n_threads=n_threads,
     )  # fmt: skip
     array = _check.frames(varr, "varr", (3, 4))
     if mesh_size is not None:
         return _mesh_tree.est_motion_chunk_mesh(
-            array, sh_org, npart, settings["alt_error"], aggregation=aggregation,
+            array, sh_org, settings["npart"], settings["alt_error"], aggregation=aggregation,
             upsample=upsample, max_sh=max_sh, circ_thres=circ_thres, mesh_size=mesh_size,
             niter=niter, bin_thres=bin_thres, slot_last=slot_last, check_temp=check_temp,
         )  # fmt: skip
@@ -321,33 +320,29 @@ def est_motion_chunk(
     return result["template"].astype(dtype, copy=False), result["shifts"]
 
 
-def _chunk_options(
-    npart: int,
-    alt_error: float | None,
-    aggregation: str = "mean",
-    upsample: int = 100,
-    max_sh: int = 100,
-    circ_thres: float | None = None,
-    mesh_size: tuple[int, int] | None = None,
-    niter: int = 100,
-    bin_thres: float | None = None,
-    *,
-    slot_last: str = "second",
-    registrar: str = "fft",
-    n_threads: int | None = None,
-) -> tuple[int, dict[str, Any]]:
+_CHUNK_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(est_motion_chunk).parameters.items()
+    if parameter.default is not parameter.empty
+}
+
+
+def _chunk_options(npart: int, alt_error: float | None, **given: Any) -> dict[str, Any]:
     """Checks the options of `est_motion_chunk`, at the call that names them; those of the tree."""
-    settings = _estimate_settings(
-        npart, alt_error, aggregation, max_sh, circ_thres, slot_last, registrar
-    )
-    if n_threads is not None:
-        _check.integer(n_threads, "n_threads", 1)
-    _check.integer(upsample, "upsample", 1)
-    _check.integer(niter, "niter", 1)
-    _check.optional_number(bin_thres, "bin_thres")
-    if mesh_size is not None:
-        _mesh.checked_mesh_size(mesh_size)
-    return settings["npart"], settings
+    unknown = sorted(set(given) - set(_CHUNK_DEFAULTS))
+    if unknown:
+        raise TypeError(f"est_motion_chunk() got an unexpected keyword argument {unknown[0]!r}")
+    options = {**_CHUNK_DEFAULTS, **given}
+    tree = ("aggregation", "max_sh", "circ_thres", "slot_last", "registrar")
+    settings = _estimate_settings(npart, alt_error, *(options[name] for name in tree))
+    if options["n_threads"] is not None:
+        _check.integer(options["n_threads"], "n_threads", 1)
+    _check.integer(options["upsample"], "upsample", 1)
+    _check.integer(options["niter"], "niter", 1)
+    _check.optional_number(options["bin_thres"], "bin_thres")
+    if options["mesh_size"] is not None:
+        _mesh.checked_mesh_size(options["mesh_size"])
+    return settings
 
 
 def _template_dtype(dtype: np.dtype, aggregation: str) -> np.dtype:
