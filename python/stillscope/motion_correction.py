@@ -117,11 +117,13 @@ def estimate_motion(
     is_lazy = ordered.chunks is not None
     pixels = ordered.data if is_lazy else darr.from_array(ordered.data, chunks=-1, name=False)
 
-    motions = np.empty(ordered.shape[: len(extra)], dtype=object)
-    for index in np.ndindex(motions.shape):
-        part = pixels[index]
-        motions[index] = est_motion_part(part, npart, chunk_nfm, mesh_size=mesh_size, **kwargs)[1]
-    result = _stack(motions)
+    def motions(part: darr.Array) -> darr.Array:
+        """The motions of a movie, or of each along the leading axis."""
+        if part.ndim > 3:
+            return darr.stack([motions(part[i]) for i in range(len(part))])
+        return est_motion_part(part, npart, chunk_nfm, mesh_size=mesh_size, **kwargs)[1]
+
+    result = motions(pixels)
     if not is_lazy:
         # The kernels bring their own threads.
         result = result.compute(scheduler="synchronous")
@@ -133,13 +135,6 @@ def estimate_motion(
     coords["shift_dim"] = ["height", "width"]
     # xarray would take a dask array's key for a name.
     return xr.DataArray(result, dims=dims, coords=coords).rename(None)
-
-
-def _stack(parts: np.ndarray) -> darr.Array:
-    """Stacks an object array of dask arrays along as many leading axes as it has."""
-    if parts.ndim == 0:
-        return parts.item()
-    return darr.stack([_stack(part) for part in (np.asarray(p, dtype=object) for p in parts)])
 
 
 def est_motion_part(

@@ -66,6 +66,21 @@ def test_the_whole_estimate_runs_every_kernel_once(ours, movie, counted):
     assert len(counted) == 2 * kernel_runs(20, 3)
 
 
+@pytest.mark.parametrize("further", [("session",), ("animal", "session")])
+def test_further_dims_stay_lazy_and_run_every_kernel_once(ours, movie, counted, further):
+    shape = (2, 3)[-len(further) :]
+    frames = movie[: 4 * math.prod(shape)].reshape(*shape, 4, HEIGHT, WIDTH)
+    chunks = (*[1] * len(shape), 2, -1, -1)
+    dims = [*further, "frame", "height", "width"]
+    varr = xr.DataArray(da.from_array(frames, chunks=chunks), dims=dims)
+    motion = ours.estimate_motion(varr)
+    assert counted == []
+    motion = motion.compute(scheduler="synchronous")
+    assert len(counted) == math.prod(shape) * kernel_runs(2, 3)
+    alone = varr[(-1,) * len(shape)]
+    np.testing.assert_array_equal(motion[(-1,) * len(shape)], ours.estimate_motion(alone).compute())
+
+
 def test_a_shorter_last_chunk_and_rechunking(ours, movie, counted):
     frames = da.from_array(movie, chunks=(7, 16, 40))
     ours.est_motion_part(frames, 3, None)[1].compute(scheduler="synchronous")
