@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// The kernels of the estimate and the applier on one 480x752 frame, beside their floors: `memcpy` of
-/// the frame and one transform. Each answer is checked before it is timed.
+/// The kernels of the estimate and the applier on one 480x752 frame, beside their floors: `memcpy`
+/// of the frame and one transform. Each answer is checked before it is timed.
 #include <cstring>
 
 #include "stillscope/fft/real_fft.hpp"

@@ -76,8 +76,8 @@ void apply(benchmark::State& state) {
   const std::size_t y = parameters.extent.height / 2;
   double difference = 0.0;
   for (std::size_t x = 50; x < parameters.extent.width - 50; ++x) {
-    difference += static_cast<double>(out[parameters.frames - 1](y, x)) -
-                  static_cast<double>(out[0](y, x));
+    difference +=
+        static_cast<double>(out[parameters.frames - 1](y, x)) - static_cast<double>(out[0](y, x));
   }
   difference /= static_cast<double>(parameters.extent.width - 100);
   require(std::fabs(difference) < 1.0, "applied motion");

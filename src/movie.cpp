@@ -110,8 +110,7 @@ void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts
     throw_invalid("shifts", std::to_string(movie.size()) + " shifts, one a frame", shifts.size());
   }
   if (out.size() != movie.size() || out.extent() != movie.extent()) {
-    throw_invalid("out",
-                  std::to_string(movie.size()) + " frames of " + to_string(movie.extent()),
+    throw_invalid("out", std::to_string(movie.size()) + " frames of " + to_string(movie.extent()),
                   std::to_string(out.size()) + " frames of " + to_string(out.extent()));
   }
   check_fill<T>(settings.fill);
@@ -123,14 +122,14 @@ void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts
   });
 }
 
-#define STILLSCOPE_INSTANTIATE(T)                                                              \
-  template MotionEstimate est_motion_chunk(const MovieView<const T>&, const ChunkSettings&,    \
-                                           const Executor&, std::span<const ShiftList>);       \
-  template MotionEstimate est_motion_chunk(const StackView<const T>&, const ChunkSettings&,    \
-                                           const Executor&, std::span<const ShiftList>);       \
-  template MotionEstimate estimate_motion(const MovieView<const T>&, const EstimateSettings&,  \
-                                          const Executor&);                                    \
-  template void apply_motion(const MovieView<const T>&, std::span<const Shift>,                \
+#define STILLSCOPE_INSTANTIATE(T)                                                             \
+  template MotionEstimate est_motion_chunk(const MovieView<const T>&, const ChunkSettings&,   \
+                                           const Executor&, std::span<const ShiftList>);      \
+  template MotionEstimate est_motion_chunk(const StackView<const T>&, const ChunkSettings&,   \
+                                           const Executor&, std::span<const ShiftList>);      \
+  template MotionEstimate estimate_motion(const MovieView<const T>&, const EstimateSettings&, \
+                                          const Executor&);                                   \
+  template void apply_motion(const MovieView<const T>&, std::span<const Shift>,               \
                              const MovieView<T>&, const ApplySettings&, const Executor&);
 STILLSCOPE_FOR_EACH_PIXEL(STILLSCOPE_INSTANTIATE)
 #undef STILLSCOPE_INSTANTIATE

@@ -65,9 +65,12 @@ FrameView<T> frame_view(const py::array& array, const char* name) {
 template <class T>
 MovieView<T> movie_view(const py::array& array, const char* name) {
   check_dims(array, name, 3);
-  return {pixels<T>(array, name),         length(array, 0),
-          frame_extent(array),            element_stride(array, name, 0),
-          element_stride(array, name, 1), element_stride(array, name, 2)};
+  return {pixels<T>(array, name),
+          length(array, 0),
+          frame_extent(array),
+          element_stride(array, name, 0),
+          element_stride(array, name, 1),
+          element_stride(array, name, 2)};
 }
 
 template <class T>
@@ -76,9 +79,12 @@ StackView<T> stack_view(const py::array& array, const char* name) {
   if (length(array, 1) != StackView<T>::slots) {
     throw_invalid(name, "three slots along axis 1", length(array, 1));
   }
-  return {pixels<T>(array, name),         length(array, 0),
-          frame_extent(array),            element_stride(array, name, 0),
-          element_stride(array, name, 1), element_stride(array, name, 2),
+  return {pixels<T>(array, name),
+          length(array, 0),
+          frame_extent(array),
+          element_stride(array, name, 0),
+          element_stride(array, name, 1),
+          element_stride(array, name, 2),
           element_stride(array, name, 3)};
 }
 

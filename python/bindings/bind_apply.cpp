@@ -13,8 +13,8 @@ void apply_motion_py(const py::array& movie, const py::array_t<double>& shifts,
                      const std::string& rounding, std::optional<std::size_t> n_threads) {
   ApplySettings settings;
   settings.fill = fill;
-  settings.grid = choose<SamplingGrid>(
-      {{"exact", SamplingGrid::exact}, {"cv2", SamplingGrid::cv2}}, grid, "grid");
+  settings.grid = choose<SamplingGrid>({{"exact", SamplingGrid::exact}, {"cv2", SamplingGrid::cv2}},
+                                       grid, "grid");
   settings.rounding = choose<Rounding>(
       {{"nearest", Rounding::nearest}, {"truncate", Rounding::truncate}}, rounding, "rounding");
   const ShiftList list = shift_list(shifts, "shifts");
@@ -32,10 +32,10 @@ void apply_motion_py(const py::array& movie, const py::array_t<double>& shifts,
 }  // namespace
 
 void bind_apply(py::module_& module) {
-  module.def("apply_motion", &apply_motion_py, py::arg("movie"), py::arg("shifts"), py::arg("out"),
-             py::kw_only(), py::arg("fill"), py::arg("grid"), py::arg("rounding"),
-             py::arg("n_threads"),
-             "Translates each frame of a movie (frame, height, width) by its shift [px] into `out`.");
+  module.def(
+      "apply_motion", &apply_motion_py, py::arg("movie"), py::arg("shifts"), py::arg("out"),
+      py::kw_only(), py::arg("fill"), py::arg("grid"), py::arg("rounding"), py::arg("n_threads"),
+      "Translates each frame of a movie (frame, height, width) by its shift [px] into `out`.");
 }
 
 }  // namespace stillscope::python

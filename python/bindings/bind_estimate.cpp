@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "array.hpp"
@@ -22,8 +24,8 @@ ChunkSettings chunk_settings(const py::dict& options) {
                           choice("aggregation"), "aggregation");
   settings.circ_thres = options["circ_thres"].cast<std::optional<double>>();
   settings.max_sh = options["max_sh"].cast<std::size_t>();
-  settings.slot_last = choose<SlotLast>(
-      {{"second", SlotLast::second}, {"last", SlotLast::last}}, choice("slot_last"), "slot_last");
+  settings.slot_last = choose<SlotLast>({{"second", SlotLast::second}, {"last", SlotLast::last}},
+                                        choice("slot_last"), "slot_last");
   settings.registrar = choose<RegistrarKind>(
       {{"fft", RegistrarKind::fft}, {"coarse_to_fine", RegistrarKind::coarse_to_fine}},
       choice("registrar"), "registrar");
@@ -61,6 +63,7 @@ py::dict counts_dict(const TreeCounts& counts) {
   dict["warps"] = counts.warps;
   dict["spectra"] = counts.spectra;
   dict["windows"] = counts.windows;
+  dict["full_spectra"] = counts.full_spectra;
   dict["fallbacks"] = counts.fallbacks;
   dict["runs"] = counts.runs;
   return dict;
@@ -128,10 +131,11 @@ py::dict estimate_motion_py(const py::array& movie, std::size_t chunk, const py:
 }  // namespace
 
 void bind_estimate(py::module_& module) {
-  module.def("est_motion_chunk", &est_motion_chunk_py, py::arg("items"), py::arg("incoming"),
-             py::arg("settings"), py::arg("n_threads"),
-             "Template and shifts of a chunk (frame, height, width) or stack of templates (node, 3, "
-             "height, width); shifts in px.");
+  module.def(
+      "est_motion_chunk", &est_motion_chunk_py, py::arg("items"), py::arg("incoming"),
+      py::arg("settings"), py::arg("n_threads"),
+      "Template and shifts of a chunk (frame, height, width) or stack of templates (node, 3, "
+      "height, width); shifts in px.");
   module.def("estimate_motion", &estimate_motion_py, py::arg("movie"), py::arg("chunk"),
              py::arg("settings"), py::arg("n_threads"),
              "Template and shifts of a movie (frame, height, width) in chunks; shifts in px.");

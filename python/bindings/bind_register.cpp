@@ -18,9 +18,8 @@ void check_spectrum(const SpectrumArray& spectrum, const char* name, Extent exte
   }
 }
 
-py::array_t<double> displacement_from_spectra_py(const SpectrumArray& src,
-                                                 const SpectrumArray& dst, std::size_t height,
-                                                 std::size_t width) {
+py::array_t<double> displacement_from_spectra_py(const SpectrumArray& src, const SpectrumArray& dst,
+                                                 std::size_t height, std::size_t width) {
   const Extent extent{height, width};
   check_spectrum(src, "src_fft", extent);
   check_spectrum(dst, "dst_fft", extent);

@@ -25,8 +25,9 @@ class MotionEstimate:
     template : numpy.ndarray
         float32 ``(height, width)``: the mean (or maximum) of the registered frames.
     stats : dict
-        ``counts`` (leaves, nodes, registrations, spared registrations, warps, spectra, fallbacks, and
-        runs of each node), ``planned`` (the same from the plan, with nothing spared), ``repaired`` and ``dead`` (numbers of frames with some
+        ``counts`` (leaves, nodes, registrations, spared registrations, warps, spectra, exact windows,
+        fallbacks and the full-size spectra that they took, and runs of each node), ``planned`` (the
+        same from the plan, with nothing spared), ``repaired`` and ``dead`` (numbers of frames with some
         and with only non-finite pixels).
     """
 

@@ -54,18 +54,17 @@ auto* as_fftw(std::complex<Real>* spectrum) {
 }  // namespace
 
 template <std::floating_point Real>
-  requires(std::same_as<Real, float> || std::same_as<Real, double>)
-struct RealFft<Real>::Plans {
+requires(std::same_as<Real, float> || std::same_as<Real, double>) struct RealFft<Real>::Plans {
   Plans(Extent extent, unsigned effort) {
     const int height = static_cast<int>(extent.height);
     const int width = static_cast<int>(extent.width);
     // The new-array functions want these buffers' alignment, not the buffers.
     AlignedBuffer<Real> frame(extent.area());
     AlignedBuffer<std::complex<Real>> spectrum(extent.height * (extent.width / 2 + 1));
-    forward = Fftw<Real>::plan_forward(height, width, frame.data(), as_fftw(spectrum.data()),
-                                       effort);
-    inverse = Fftw<Real>::plan_inverse(height, width, as_fftw(spectrum.data()), frame.data(),
-                                       effort);
+    forward =
+        Fftw<Real>::plan_forward(height, width, frame.data(), as_fftw(spectrum.data()), effort);
+    inverse =
+        Fftw<Real>::plan_inverse(height, width, as_fftw(spectrum.data()), frame.data(), effort);
     if (forward == nullptr || inverse == nullptr) {
       destroy();
       throw std::runtime_error("FFTW made no plan for frames of " + to_string(extent));
@@ -88,8 +87,9 @@ struct RealFft<Real>::Plans {
 };
 
 template <std::floating_point Real>
-  requires(std::same_as<Real, float> || std::same_as<Real, double>)
-RealFft<Real>::RealFft(Extent extent, FftPlanning planning) : extent_(extent) {
+requires(std::same_as<Real, float> ||
+         std::same_as<Real, double>) RealFft<Real>::RealFft(Extent extent, FftPlanning planning)
+    : extent_(extent) {
   constexpr std::size_t longest = std::numeric_limits<int>::max();
   if (extent.area() == 0 || extent.height > longest || extent.width > longest) {
     throw_invalid("extent", "a frame with pixels", to_string(extent));
@@ -108,15 +108,16 @@ RealFft<Real>::RealFft(Extent extent, FftPlanning planning) : extent_(extent) {
 }
 
 template <std::floating_point Real>
-  requires(std::same_as<Real, float> || std::same_as<Real, double>)
-void RealFft<Real>::forward(const Real* frame, std::complex<Real>* spectrum) const {
+requires(std::same_as<Real, float> || std::same_as<Real, double>) void RealFft<Real>::forward(
+    const Real* frame, std::complex<Real>* spectrum) const {
   // Out of place, r2c keeps its input; FFTW's signature is not const.
   Fftw<Real>::forward(plans_->forward, const_cast<Real*>(frame), as_fftw(spectrum));
 }
 
 template <std::floating_point Real>
-  requires(std::same_as<Real, float> || std::same_as<Real, double>)
-void RealFft<Real>::inverse(std::complex<Real>* spectrum, Real* frame) const {
+requires(std::same_as<Real, float> ||
+         std::same_as<Real, double>) void RealFft<Real>::inverse(std::complex<Real>* spectrum,
+                                                                 Real* frame) const {
   Fftw<Real>::inverse(plans_->inverse, as_fftw(spectrum), frame);
 }
 

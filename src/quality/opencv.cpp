@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// The only code that knows OpenCV. None of the functions used here starts threads of its own in the
-/// versions that distributions ship (a test counts them), so no global setting of OpenCV's is touched.
+/// The only code that knows OpenCV. None of the functions used here starts threads of its own in
+/// the versions that distributions ship (a test counts them), so no global setting of OpenCV's is
+/// touched.
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
@@ -56,7 +57,7 @@ double fitted_vertex(const std::vector<float>& line, int peak) {
   return fit[2] == 0.0 ? peak : peak - fit[1] / (2.0 * fit[2]);
 }
 
-/// The local maximum nearest to `centre`, the first of equals; the highest value where there is none.
+/// The local maximum nearest to `centre`, the first of equals; there is one, the highest value.
 cv::Point nearest_maximum(const cv::Mat1f& values, const cv::Point& centre) {
   cv::Mat1f dilated;
   cv::dilate(values, dilated, cv::Mat());

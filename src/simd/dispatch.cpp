@@ -18,10 +18,10 @@ struct Level {
 Level choose_level() {
   // From the oldest to the newest.
   const std::vector<Level> levels = {
-      {"baseline", &kernels_baseline, true},
+    {"baseline", &kernels_baseline, true},
 #if defined(STILLSCOPE_X86_LEVELS)
-      {"v3", &kernels_v3, __builtin_cpu_supports("x86-64-v3") != 0},
-      {"v4", &kernels_v4, __builtin_cpu_supports("x86-64-v4") != 0},
+    {"v3", &kernels_v3, __builtin_cpu_supports("x86-64-v3") != 0},
+    {"v4", &kernels_v4, __builtin_cpu_supports("x86-64-v4") != 0},
 #endif
   };
   if (const char* asked = std::getenv("STILLSCOPE_ISA"); asked != nullptr && *asked != '\0') {

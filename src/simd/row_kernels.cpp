@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// Compiled once for each level, as STILLSCOPE_KERNELS. No inline function of the standard library is
-/// used here: compiled for a newer processor, it could be linked into code that runs on an older one.
+/// Compiled once for each level, as STILLSCOPE_KERNELS. No inline function of the standard library
+/// is used here: compiled for a newer processor, it could be linked into code that runs on an older
+/// one.
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -13,9 +14,8 @@ namespace {
 template <Pixel T>
 ProductSum<T> sum(const T* row, std::size_t n) {
   // Bytes fit 32 bits up to 2^24 columns.
-  using Sum = std::conditional_t<
-      std::is_floating_point_v<T>, T,
-      std::conditional_t<sizeof(T) == 1, std::uint32_t, std::int64_t>>;
+  using Sum = std::conditional_t<std::is_floating_point_v<T>, T,
+                                 std::conditional_t<sizeof(T) == 1, std::uint32_t, std::int64_t>>;
   Sum total{};
 #pragma omp simd reduction(+ : total)
   for (std::size_t x = 0; x < n; ++x) total += static_cast<Sum>(row[x]);
@@ -64,9 +64,8 @@ template <Pixel T>
 void correlate(const CorrelationValue<T>* dst, const CorrelationValue<T>* const src[3],
                std::size_t n, ProductSum<T> sums[9]) {
   // Products of bytes fit 32 bits for 2^31 / 255^2 = 33026 columns; those of 16 bits do not add.
-  using Sum = std::conditional_t<
-      std::is_floating_point_v<T>, float,
-      std::conditional_t<sizeof(T) == 1, std::int32_t, std::int64_t>>;
+  using Sum = std::conditional_t<std::is_floating_point_v<T>, float,
+                                 std::conditional_t<sizeof(T) == 1, std::int32_t, std::int64_t>>;
   constexpr std::size_t longest_run = 32768;
   for (std::size_t begin = 0; begin < n; begin += longest_run) {
     const std::size_t size = n - begin < longest_run ? n - begin : longest_run;
@@ -110,13 +109,13 @@ void blend_rows(const T* upper, const T* lower, std::size_t n, float weight, flo
 }
 
 template <Pixel T>
-void bilinear(const T* upper, const T* lower, std::size_t n, float row_weight,
-              float column_weight, float* out) {
+void bilinear(const T* upper, const T* lower, std::size_t n, float row_weight, float column_weight,
+              float* out) {
   for (std::size_t x = 0; x < n; ++x) {
-    const float a = blend(static_cast<float>(upper[x]), static_cast<float>(upper[x + 1]),
-                          column_weight);
-    const float b = blend(static_cast<float>(lower[x]), static_cast<float>(lower[x + 1]),
-                          column_weight);
+    const float a =
+        blend(static_cast<float>(upper[x]), static_cast<float>(upper[x + 1]), column_weight);
+    const float b =
+        blend(static_cast<float>(lower[x]), static_cast<float>(lower[x + 1]), column_weight);
     out[x] = blend(a, b, row_weight);
   }
 }
@@ -188,14 +187,15 @@ void multiply_conjugate(const float* a, const float* b, std::size_t n, float* c)
 }
 
 template <Pixel T>
-constexpr PixelKernels<T> pixel_set = {sum<T>,      centre<T>, pool_row<T>, to_correlation_values<T>,
-                                       correlate<T>, to_float<T>,  blend_rows<T>,
-                                       bilinear<T>, from_float<T>};
+constexpr PixelKernels<T> pixel_set = {
+    sum<T>,        centre<T>,   pool_row<T>,  to_correlation_values<T>, correlate<T>, to_float<T>,
+    blend_rows<T>, bilinear<T>, from_float<T>};
 
 }  // namespace
 
 const KernelSet STILLSCOPE_KERNELS = {
-    pixel_set<std::uint8_t>, pixel_set<std::uint16_t>, pixel_set<std::int16_t>,
-    pixel_set<float>,        pixel_set<double>,        {add, maximum, truncate, highest, gather, multiply_conjugate}};
+    pixel_set<std::uint8_t>, pixel_set<std::uint16_t>,
+    pixel_set<std::int16_t>, pixel_set<float>,
+    pixel_set<double>,       {add, maximum, truncate, highest, gather, multiply_conjugate}};
 
 }  // namespace stillscope

@@ -71,8 +71,7 @@ TbbExecutor::TbbExecutor(std::size_t threads) : threads_(threads) {
   if (threads == 0) throw_invalid("threads", "at least 1", threads);
 }
 
-void TbbExecutor::for_each(std::size_t count,
-                           const std::function<void(std::size_t)>& body) const {
+void TbbExecutor::for_each(std::size_t count, const std::function<void(std::size_t)>& body) const {
   arena_of(threads_).execute([&] {
     tbb::parallel_for(
         tbb::blocked_range<std::size_t>(0, count, 1),

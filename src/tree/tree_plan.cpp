@@ -9,7 +9,7 @@
 namespace stillscope {
 namespace {
 
-std::size_t divide_up(std::size_t n, std::size_t by) { return (n + by - 1) / by; }
+std::size_t divide_up(std::size_t n, std::size_t by) { return n / by + (n % by != 0 ? 1 : 0); }
 
 class Planner {
  public:

@@ -14,10 +14,10 @@ namespace stillscope {
 
 /// Estimates the motion of a chunk of frames (frame, height, width).
 ///
-/// `incoming`: for each frame the shifts [px] that its motion is added to (any number, all returned,
-/// flat); empty: one shift of zero a frame. Throws `std::invalid_argument` where the chunk has no
-/// frame or no pixel, where `incoming` is not empty and not one list a frame, or where an option of
-/// `settings` is out of range. The result does not depend on the executor.
+/// `incoming`: for each frame the shifts [px] that its motion is added to (any number, all
+/// returned, flat); empty: one shift of zero a frame. Throws `std::invalid_argument` where the
+/// chunk has no frame or no pixel, where `incoming` is not empty and not one list a frame, or where
+/// an option of `settings` is out of range. The result does not depend on the executor.
 template <Pixel T>
 [[nodiscard]] MotionEstimate est_motion_chunk(const MovieView<const T>& frames,
                                               const ChunkSettings& settings = {},

@@ -20,8 +20,16 @@ class AlignedBuffer {
 
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size)
-      : data_(static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t{alignment}))),
+      : data_(static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{alignment}))),
         size_(size) {}
+
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
 
   [[nodiscard]] T* data() const { return data_.get(); }
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -30,15 +38,15 @@ class AlignedBuffer {
 
  private:
   struct Delete {
-    void operator()(T* data) const { ::operator delete(data, std::align_val_t{alignment}); }
+    void operator()(T* data) const { ::operator delete (data, std::align_val_t{alignment}); }
   };
 
   std::unique_ptr<T, Delete> data_;
   std::size_t size_ = 0;
 };
 
-/// A thread-safe free list. A fresh frame-sized buffer costs as much as a Fourier transform, in page
-/// faults; so whatever is used again and again (templates, workspaces) is taken from here.
+/// A thread-safe free list. A fresh frame-sized buffer costs as much as a Fourier transform, in
+/// page faults; so whatever is used again and again (templates, workspaces) is taken from here.
 template <class Item>
 class Pool {
  public:

@@ -11,7 +11,7 @@ namespace stillscope {
 /// uint8, uint16, int16, float32 or float64.
 template <class T>
 concept Pixel = std::same_as<T, std::uint8_t> || std::same_as<T, std::uint16_t> ||
-                std::same_as<T, std::int16_t> || std::same_as<T, float> || std::same_as<T, double>;
+    std::same_as<T, std::int16_t> || std::same_as<T, float> || std::same_as<T, double>;
 
 /// Sum of products of pixels: exact for integers (up to 2^31 pixels of 16 bits), double otherwise.
 template <Pixel T>

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -71,13 +70,13 @@ template <Pixel T>
   return true;
 }
 
-/// Refuses frames whose correlation single precision does not hold.
+/// Refuses a frame that is not flat where single precision does not hold its correlations.
 inline void check_energy(double energy, Extent extent) {
   const auto area = static_cast<double>(extent.area());
   // The inverse transform multiplies the correlation, at most the energy, by the area.
-  if (energy == 0.0 || (energy * area < 1e37 && energy / area > 1e-34)) return;
-  throw_invalid("frames", "values that single precision can correlate; rescale them",
-                "a standard deviation of " + std::to_string(std::sqrt(energy / area)));
+  if (energy * area < 1e37 && energy / area > 1e-34) return;
+  throw_invalid("frames", "a standard deviation whose square single precision holds (rescale them)",
+                std::sqrt(energy / area));
 }
 
 /// out = frame - mean, in C order. Returns the energy, the sum of the squares of `out`.
@@ -89,7 +88,6 @@ double load_centred(const FrameView<const T>& frame, double mean, std::vector<T>
     const T* row = contiguous_row(frame, y, scratch);
     energy += static_cast<double>(pixel_kernels<T>().centre(row, frame.width(), mean, out));
   }
-  check_energy(energy, frame.extent());
   return energy;
 }
 

@@ -12,7 +12,7 @@ namespace stillscope {
 
 /// A frame, (height, width).
 template <class T>
-  requires Pixel<std::remove_const_t<T>>
+requires Pixel<std::remove_const_t<T>>
 class FrameView {
  public:
   FrameView() = default;
@@ -40,9 +40,7 @@ class FrameView {
   }
 
   // NOLINTNEXTLINE(google-explicit-constructor): as from T* to const T*
-  operator FrameView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator FrameView<const T>() const requires(!std::is_const_v<T>) {
     return {data_, extent_, row_stride_, column_stride_};
   }
 
@@ -55,7 +53,7 @@ class FrameView {
 
 /// A movie, (frame, height, width).
 template <class T>
-  requires Pixel<std::remove_const_t<T>>
+requires Pixel<std::remove_const_t<T>>
 class MovieView {
  public:
   MovieView() = default;
@@ -81,9 +79,7 @@ class MovieView {
   }
 
   // NOLINTNEXTLINE(google-explicit-constructor): as from T* to const T*
-  operator MovieView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator MovieView<const T>() const requires(!std::is_const_v<T>) {
     return {data_, frames_, extent_, frame_stride_, row_stride_, column_stride_};
   }
 
@@ -98,7 +94,7 @@ class MovieView {
 
 /// A stack of templates, (node, slot, height, width), with the slots first / aggregate / last.
 template <class T>
-  requires Pixel<std::remove_const_t<T>>
+requires Pixel<std::remove_const_t<T>>
 class StackView {
  public:
   static constexpr std::size_t slots = 3;

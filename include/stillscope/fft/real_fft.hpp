@@ -20,8 +20,7 @@ enum class FftPlanning {
 /// order and its spectrum (height, width / 2 + 1). Copies share one plan. Planning is done once per
 /// size and process; executing is thread-safe and takes no lock.
 template <std::floating_point Real>
-  requires(std::same_as<Real, float> || std::same_as<Real, double>)
-class RealFft {
+requires(std::same_as<Real, float> || std::same_as<Real, double>) class RealFft {
  public:
   /// Throws `std::invalid_argument` where `extent` has no pixel.
   explicit RealFft(Extent extent, FftPlanning planning = FftPlanning::quick);

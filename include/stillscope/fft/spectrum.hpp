@@ -22,9 +22,9 @@ struct Spectrum {
   bool is_flat = false;  ///< Every pixel of the frame is the same.
 };
 
-/// product = src * conj(dst), the spectrum of the cross-correlation of Eq. (1), without its constant
-/// term: a constant moves no peak, and large ones cost precision.
-/// `product` is neither of the factors.
+/// product = src * conj(dst), the spectrum of the cross-correlation of Eq. (1), without its
+/// constant term: a constant moves no peak, and large ones cost precision. `product` is neither of
+/// the factors.
 inline void cross_power(const std::complex<float>* src, const std::complex<float>* dst,
                         std::size_t size, std::complex<float>* product) {
   float_kernels().multiply_conjugate(reinterpret_cast<const float*>(src),
@@ -38,8 +38,9 @@ inline void cross_power(const std::complex<double>* src, const std::complex<doub
   product[0] = 0.0;
 }
 
-/// Spectra (`Entry` is a `Spectrum` or holds more) by key: computed at the first request, used as source and as destination until released.
-/// Released buffers serve the next spectra. Not thread-safe: each workspace has its own.
+/// Spectra (`Entry` is a `Spectrum` or holds more) by key: computed at the first request, used as
+/// source and as destination until released. Released buffers serve the next spectra. Not
+/// thread-safe: each workspace has its own.
 template <class Entry = Spectrum>
 class SpectrumCache {
  public:

@@ -23,10 +23,10 @@ struct ApplySettings {
   Rounding rounding = Rounding::nearest;
 };
 
-/// Translates each frame of `movie` (frame, height, width) by its shift [px] into `out`, bilinearly,
-/// in float32. A shift that is not finite or larger than the frame gives a frame of `fill`. `out`
-/// must not overlap `movie`. Throws `std::invalid_argument` where the sizes of `movie`, `shifts` and
-/// `out` differ, or where an integer type does not hold `fill`.
+/// Translates each frame of `movie` (frame, height, width) by its shift [px] into `out`,
+/// bilinearly, in float32. A shift that is not finite or larger than the frame gives a frame of
+/// `fill`. `out` must not overlap `movie`. Throws `std::invalid_argument` where the sizes of
+/// `movie`, `shifts` and `out` differ, or where an integer type does not hold `fill`.
 template <Pixel T>
 void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts,
                   const MovieView<T>& out, const ApplySettings& settings = {},

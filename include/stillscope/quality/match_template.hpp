@@ -20,10 +20,10 @@ struct MatchSettings {
   bool subpixel = false;
 };
 
-/// The shift [px] that brings `dst` onto `src` (the reverse of the registrars, as in minian), from the correlation coefficient of `src` in `dst`,
-/// zero-padded by `max_sh` (OpenCV's TM_CCOEFF_NORMED); no shift where it is the same everywhere.
-/// Throws `std::invalid_argument` where `src` does not fit into the padded `dst`. minian's
-/// `match_temp`.
+/// The shift [px] that brings `dst` onto `src` (the reverse of the registrars, as in minian), from
+/// the correlation coefficient of `src` in `dst`, zero-padded by `max_sh` (OpenCV's
+/// TM_CCOEFF_NORMED); no shift where it is the same everywhere. Throws `std::invalid_argument`
+/// where `src` does not fit into the padded `dst`. minian's `match_temp`.
 [[nodiscard]] Shift match_template(const FrameView<const float>& src,
                                    const FrameView<const float>& dst,
                                    const MatchSettings& settings);

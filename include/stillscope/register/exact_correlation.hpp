@@ -14,8 +14,8 @@
 
 namespace stillscope {
 
-/// A frame to be registered: its pixels, their mean, and a key that tells it from the other frames of
-/// its group.
+/// A frame to be registered: its pixels, their mean, and a key that tells it from the other frames
+/// of its group.
 template <Pixel T>
 struct FrameRef {
   FrameView<const T> view;
@@ -33,8 +33,8 @@ class ExactCorrelation {
   /// values[1 + dy][1 + dx] = R(centre + (dy, dx)), up to a constant for float frames.
   using Window = std::array<std::array<Sum, 3>, 3>;
 
-  /// Both frames have one size. Source of the displacement: as in the whole library, `src` has moved
-  /// by the peak relative to `dst`.
+  /// Both frames have one size. Source of the displacement: as in the whole library, `src` has
+  /// moved by the peak relative to `dst`.
   [[nodiscard]] Window operator()(const FrameRef<T>& src, const FrameRef<T>& dst,
                                   PixelOffset centre) {
     const Extent extent = dst.view.extent();
@@ -42,8 +42,7 @@ class ExactCorrelation {
     for (auto& row : source_rows_) row.resize(extent.width + 2);
     row_.resize(extent.width);
     const auto load = [&](std::size_t y, std::size_t offset, std::vector<Value>& row) {
-      const std::ptrdiff_t source_y =
-          static_cast<std::ptrdiff_t>(y + offset) + centre.height - 1;
+      const std::ptrdiff_t source_y = static_cast<std::ptrdiff_t>(y + offset) + centre.height - 1;
       load_row(src, wrap_index(source_y, extent.height), first_column, row);
     };
     load(0, 0, source_rows_[0]);

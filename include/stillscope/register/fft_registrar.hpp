@@ -23,15 +23,13 @@ namespace stillscope {
 template <Pixel T>
 class FftRegistrar final : public Registrar<T> {
  public:
-  /// Error of a correlation through float32 transforms, as a share of sqrt(energy energy). Measured at
-  /// most 6.2e-7 up to 608x608 and 1.0e-6 at 997x1009: four times that.
+  /// Error of a correlation through float32 transforms, as a share of sqrt(energy energy). Measured
+  /// at most 6.2e-7 up to 608x608 and 1.0e-6 at 997x1009: four times that.
   static constexpr double transform_margin = 4e-6;
 
   /// `planning`: as of `RealFft`.
   explicit FftRegistrar(Extent extent, FftPlanning planning = FftPlanning::quick)
-      : fft_(extent, planning),
-        plane_(extent.area()),
-        product_(fft_.spectrum_size()) {}
+      : fft_(extent, planning), plane_(extent.area()), product_(fft_.spectrum_size()) {}
 
   [[nodiscard]] Shift shift_to_register(const FrameRef<T>& src, const FrameRef<T>& dst) override {
     const Spectrum& source = spectrum(src);
@@ -50,6 +48,8 @@ class FftRegistrar final : public Registrar<T> {
  private:
   // Periodic frames have thousands of equal peaks; the first of them in C order is what we want.
   static constexpr std::size_t most_candidates = 32;
+  [[nodiscard]] Extent extent() const { return fft_.extent(); }
+
   const Spectrum& spectrum(const FrameRef<T>& frame) {
     return cache_.get(frame.key, [&](Spectrum& spectrum) {
       if (spectrum.values.empty()) {
@@ -57,6 +57,7 @@ class FftRegistrar final : public Registrar<T> {
       }
       spectrum.is_flat = is_flat(frame.view);
       spectrum.energy = load_centred(frame.view, frame.mean, gathered_, plane_.data());
+      if (!spectrum.is_flat) check_energy(spectrum.energy, extent());
       fft_.forward(plane_.data(), spectrum.values.data());
       ++this->counts_.spectra;
     });
@@ -115,8 +116,8 @@ class FftRegistrar final : public Registrar<T> {
 
   RealFft<float> fft_;
   SpectrumCache<> cache_;
-  AlignedBuffer<float> plane_;                   // a centred frame, then a correlation
-  AlignedBuffer<std::complex<float>> product_;   // consumed by the inverse transform
+  AlignedBuffer<float> plane_;                  // a centred frame, then a correlation
+  AlignedBuffer<std::complex<float>> product_;  // consumed by the inverse transform
   std::vector<float> row_highest_;
   std::vector<std::size_t> candidates_;
   ExactCorrelation<T> exact_;

@@ -19,8 +19,7 @@ template <Pixel T>
                                                            Extent extent, std::size_t frames) {
   // Planning thoroughly takes as long as the transforms that it saves for some 250 frames.
   constexpr std::size_t worth_planning = 200;
-  const FftPlanning planning =
-      frames < worth_planning ? FftPlanning::quick : FftPlanning::thorough;
+  const FftPlanning planning = frames < worth_planning ? FftPlanning::quick : FftPlanning::thorough;
   switch (settings.registrar) {
     case RegistrarKind::coarse_to_fine:
       if (CoarseToFineRegistrar<T>::fits(extent)) {

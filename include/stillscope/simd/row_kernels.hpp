@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// The inner loops, on contiguous rows, compiled once for each instruction set and chosen at run time.
+/// The inner loops, on contiguous rows, compiled once for each instruction set and chosen at run
+/// time.
 ///
 /// Nothing but declarations: this header is included by code that is compiled for newer processors,
 /// where an inline function could replace the portable one of the same name at link time.
@@ -12,8 +13,8 @@
 
 namespace stillscope {
 
-/// Pixels as the exact correlation multiplies them: bytes in 16 bits, for which every vector unit has
-/// a multiply-add; 16-bit integers in 32; floats less their mean in float32.
+/// Pixels as the exact correlation multiplies them: bytes in 16 bits, for which every vector unit
+/// has a multiply-add; 16-bit integers in 32; floats less their mean in float32.
 template <Pixel T>
 using CorrelationValue =
     std::conditional_t<std::is_floating_point_v<T>, float,
@@ -61,11 +62,21 @@ struct FloatKernels {
   void (*multiply_conjugate)(const float* a, const float* b, std::size_t n, float* c);
 };
 
-/// The kernels for this processor, or those that the environment's STILLSCOPE_ISA names (baseline, v3
-/// or v4 on x86-64; baseline elsewhere), read once. Throws `std::invalid_argument` where that is none
-/// of them or the processor lacks it.
+/// The kernels for this processor, or those that the environment's STILLSCOPE_ISA names (baseline,
+/// v3 or v4 on x86-64; baseline elsewhere), read once. Throws `std::invalid_argument` where that is
+/// none of them or the processor lacks it.
 template <Pixel T>
 [[nodiscard]] const PixelKernels<T>& pixel_kernels();
+template <>
+const PixelKernels<std::uint8_t>& pixel_kernels();
+template <>
+const PixelKernels<std::uint16_t>& pixel_kernels();
+template <>
+const PixelKernels<std::int16_t>& pixel_kernels();
+template <>
+const PixelKernels<float>& pixel_kernels();
+template <>
+const PixelKernels<double>& pixel_kernels();
 [[nodiscard]] const FloatKernels& float_kernels();
 /// The name of the level in use.
 [[nodiscard]] const char* instruction_set();

@@ -17,13 +17,15 @@ struct TreeCounts {
   std::size_t leaves = 0;
   std::size_t nodes = 0;          ///< Nodes above the leaves.
   std::size_t registrations = 0;  ///< Pairs of frames.
-  /// Registrations through touching slots that could not have changed the answer, and were not made:
-  /// each spares two spectra.
+  /// Registrations through touching slots that could not have changed the answer, and were not
+  /// made: each spares two spectra.
   std::size_t spared = 0;
-  std::size_t warps = 0;          ///< Frames.
-  std::size_t spectra = 0;        ///< Forward transforms of frames.
-  std::size_t windows = 0;        ///< Exact correlations at 3x3 displacements; not planned.
-  std::size_t fallbacks = 0;      ///< Registrations handed to the full-size registrar.
+  std::size_t warps = 0;    ///< Frames.
+  std::size_t spectra = 0;  ///< Forward transforms of frames.
+  std::size_t windows = 0;  ///< Exact correlations at 3x3 displacements; not planned.
+  std::size_t full_spectra =
+      0;  ///< Full-size transforms for fallbacks, beside `spectra`; not planned.
+  std::size_t fallbacks = 0;        ///< Registrations handed to the full-size registrar.
   std::vector<std::uint32_t> runs;  ///< How often each node of the plan ran.
 
   friend bool operator==(const TreeCounts&, const TreeCounts&) = default;
@@ -38,14 +40,15 @@ struct TreeCounts {
     registrations += registrar.registrations;
     spectra += registrar.spectra;
     windows += registrar.windows;
+    full_spectra += registrar.full_spectra;
     fallbacks += registrar.fallbacks;
     warps += group.warps();
     spared += group.spared();
   }
 };
 
-/// The counts of a plan with the full-size registrar, where every item is good and no registration is
-/// spared: registrations + spared = planned registrations, spectra + 2 spared = planned spectra.
+/// The counts of a plan with the full-size registrar, where every item is good and no registration
+/// is spared: registrations + spared = planned registrations, spectra + 2 spared = planned spectra.
 /// `item_slots`: 1 for a movie, 3 for a stack of templates.
 [[nodiscard]] inline TreeCounts planned_counts(const TreePlan& plan, const ChunkSettings& settings,
                                                std::size_t item_slots) {

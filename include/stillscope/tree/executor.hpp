@@ -14,8 +14,7 @@ namespace stillscope {
 class Executor {
  public:
   virtual ~Executor() = default;
-  virtual void for_each(std::size_t count,
-                        const std::function<void(std::size_t)>& body) const = 0;
+  virtual void for_each(std::size_t count, const std::function<void(std::size_t)>& body) const = 0;
 };
 
 /// One after the other on the calling thread: this order defines the result.

@@ -85,7 +85,8 @@ class Group {
   [[nodiscard]] const RegistrarCounts& registrar_counts() const { return registrar_->counts(); }
   /// Frames warped so far.
   [[nodiscard]] std::size_t warps() const { return warps_; }
-  /// Registrations through touching slots that could not have changed the answer, and were not made.
+  /// Registrations through touching slots that could not have changed the answer, and were not
+  /// made.
   [[nodiscard]] std::size_t spared() const { return spared_; }
 
  private:
@@ -149,7 +150,8 @@ class Group {
   [[nodiscard]] std::size_t middle() const {
     const double centre = 0.5 * static_cast<double>(items_.size());
     return *std::min_element(good_.begin(), good_.end(), [&](std::size_t a, std::size_t b) {
-      return std::fabs(static_cast<double>(a) - centre) < std::fabs(static_cast<double>(b) - centre);
+      return std::fabs(static_cast<double>(a) - centre) <
+             std::fabs(static_cast<double>(b) - centre);
     });
   }
 
@@ -171,8 +173,8 @@ class Group {
     return motions;
   }
 
-  /// From the middle outwards: each item to the nearest good one further in, whose motion it adds to
-  /// its own. Bad items pass nothing on.
+  /// From the middle outwards: each item to the nearest good one further in, whose motion it adds
+  /// to its own. Bad items pass nothing on.
   void register_outwards(std::size_t mid, int step, ShiftList& motions) {
     std::size_t reference = mid;
     for (std::size_t i = mid + static_cast<std::size_t>(step); i < items_.size();
@@ -189,14 +191,16 @@ class Group {
     if (reference != mid) release(reference);
   }
 
-  /// Aggregate to aggregate; where templates touch and the two answers disagree, the smaller. Eq. (6).
+  /// Aggregate to aggregate; where templates touch and the two answers disagree, the smaller. Eq.
+  /// (6).
   Shift shift_between(std::size_t item, std::size_t reference, int step) {
     const Shift shift = registrar_->shift_to_register(frame_ref(item, aggregate_slot),
                                                       frame_ref(reference, aggregate_slot));
     if (!settings_.has_slots() || !has_planes(items_[item])) return shift;
     const double alt_error = *settings_.alt_error;
     // The touching answer counts only where it is the smaller and further than alt_error away on an
-    // axis; on axis a that is at most |a| + (|a| + |b|) away. Closer than that, it need not be asked.
+    // axis; on axis a that is at most |a| + (|a| + |b|) away. Closer than that, it need not be
+    // asked.
     const double height = std::fabs(shift.height);
     const double width = std::fabs(shift.width);
     if (height + width + std::max(height, width) <= alt_error) {
@@ -211,8 +215,8 @@ class Group {
     registrar_->release(key_of(item, own));
     registrar_->release(key_of(reference, other));
     const Shift difference = shift - touching;
-    const bool disagree = std::fabs(difference.height) > alt_error ||
-                          std::fabs(difference.width) > alt_error;
+    const bool disagree =
+        std::fabs(difference.height) > alt_error || std::fabs(difference.width) > alt_error;
     const auto size = [](const Shift& s) { return std::fabs(s.height) + std::fabs(s.width); };
     return disagree && size(shift) > size(touching) ? touching : shift;
   }

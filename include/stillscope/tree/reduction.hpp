@@ -54,8 +54,13 @@ class TreeReducer {
  public:
   TreeReducer(const Input& input, const TreePlan& plan, const ChunkSettings& settings,
               std::span<const ShiftList> incoming)
-      : input_(input), plan_(plan), settings_(settings), incoming_(incoming),
-        results_(plan.nodes.size()), reports_(plan.nodes.size()), runs_(plan.nodes.size()) {}
+      : input_(input),
+        plan_(plan),
+        settings_(settings),
+        incoming_(incoming),
+        results_(plan.nodes.size()),
+        reports_(plan.nodes.size()),
+        runs_(plan.nodes.size()) {}
 
   MotionEstimate operator()(const Executor& executor) {
     walk(

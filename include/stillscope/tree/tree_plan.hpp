@@ -36,8 +36,8 @@ struct TreePlan {
   [[nodiscard]] std::size_t root() const { return nodes.size() - 1; }
 };
 
-/// Sizes of `groups` groups of `n` items by the rule of `np.array_split`: they differ by at most one,
-/// the larger first. Throws `std::invalid_argument` where `groups` is 0.
+/// Sizes of `groups` groups of `n` items by the rule of `np.array_split`: they differ by at most
+/// one, the larger first. Throws `std::invalid_argument` where `groups` is 0.
 [[nodiscard]] std::vector<std::size_t> array_split(std::size_t n, std::size_t groups);
 
 /// Plans the tree over `items` items in consecutive chunks of `chunk` (the last may be shorter; 0:

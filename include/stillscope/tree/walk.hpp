@@ -12,8 +12,8 @@ namespace stillscope {
 
 /// Calls `run(node)` once for every node, after all its children. Whoever finishes a node's last
 /// child goes on with the node: on one thread that is the depth-first order, in which about depth x
-/// npart templates live at once. `enter()` is called on the thread of each leaf, and what it returns
-/// is passed to `run` from there up.
+/// npart templates live at once. `enter()` is called on the thread of each leaf, and what it
+/// returns is passed to `run` from there up.
 template <class Enter, class Run>
 void walk(const TreePlan& plan, const Executor& executor, Enter&& enter, Run&& run) {
   std::vector<std::atomic<std::size_t>> pending(plan.nodes.size());

@@ -14,8 +14,8 @@
 
 namespace stillscope {
 
-/// Where a warp takes its samples: at the exact position (OpenCV 5 and the maths), or at the nearest
-/// multiple of 1/32 px (`cv2.warpAffine` of OpenCV 4).
+/// Where a warp takes its samples: at the exact position (OpenCV 5 and the maths), or at the
+/// nearest multiple of 1/32 px (`cv2.warpAffine` of OpenCV 4).
 enum class SamplingGrid { exact, cv2 };
 
 /// The two samples that a translation blends on one axis: with a = input[i + offset] and
@@ -28,8 +28,8 @@ struct AxisTaps {
 /// A translation prepared for frames of one size.
 class Translation {
  public:
-  /// `shift` [px] is taken in single precision, as OpenCV's matrix is in minian. A shift that is not
-  /// finite or that leaves no sample inside the frame gives frames of nothing but fill.
+  /// `shift` [px] is taken in single precision, as OpenCV's matrix is in minian. A shift that is
+  /// not finite or that leaves no sample inside the frame gives frames of nothing but fill.
   Translation(Shift shift, Extent extent, SamplingGrid grid = SamplingGrid::exact)
       : extent_(extent) {
     is_empty_ = !reaches(shift.height, extent.height) || !reaches(shift.width, extent.width);
