@@ -44,11 +44,12 @@ def install(*, force: bool = False) -> None:
         )
     global _replaced
     ours = importlib.import_module("stillscope.motion_correction")
+    package = importlib.import_module("minian")
     theirs = sys.modules.get(_NAME)
     if theirs is ours:
         return
     sys.modules[_NAME] = ours
-    importlib.import_module("minian").motion_correction = ours
+    package.motion_correction = ours
     _replaced = theirs
     if theirs is not None:
         _rebind(theirs, ours)

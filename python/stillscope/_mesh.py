@@ -270,12 +270,8 @@ def transform_mesh(
         If SimpleITK is missing.
     """
     frame = _real_frame(frame, "frame")
-    coefficients, mesh = _checked_coefficients(coefficients)
-    if mesh_size is not None and checked_mesh_size(mesh_size) != mesh:
-        raise ValueError(
-            f"mesh_size: expected {mesh}, which the grid of coefficients {coefficients.shape} "
-            f"implies, got {tuple(mesh_size)}"
-        )
+    mesh = mesh_size_of_grid(np.shape(coefficients), mesh_size, "coefficients")
+    coefficients = _check.real_array(coefficients, "coefficients", (3,)).astype(np.float64)
     fill = _check.fill(fill, frame.dtype)
     param = bspline_param(frame, mesh) if param is None else _checked_param(param, mesh)
     if not np.isfinite(coefficients).all():
@@ -380,14 +376,15 @@ def _real_frame(frame: np.ndarray, name: str) -> np.ndarray:
 def _check_pair(src: np.ndarray, dst: np.ndarray) -> None:
     if src.shape != dst.shape:
         raise ValueError(f"dst: expected the shape of src, {src.shape}, got {dst.shape}")
-    check_side(src, "src")
+    check_side(src.shape, "src")
 
 
-def check_side(array: np.ndarray, name: str) -> None:
-    if min(array.shape[-2:]) < MIN_FRAME_SIDE:
+def check_side(shape: tuple[int, ...], name: str) -> None:
+    """Refuses a shape whose frames are too small for a mesh."""
+    if min(shape[-2:]) < MIN_FRAME_SIDE:
         raise ValueError(
             f"{name}: expected frames of at least {MIN_FRAME_SIDE} px on each side with "
-            f"mesh_size, got shape {array.shape}"
+            f"mesh_size, got shape {tuple(shape)}"
         )
 
 
@@ -402,15 +399,22 @@ def _checked_mask(
     return mask.astype(bool)
 
 
-def _checked_coefficients(coefficients: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """Coefficients as float64, and the mesh size ``(x, y)`` that their grid implies."""
-    array = _check.real_array(coefficients, "coefficients", (3,)).astype(np.float64, copy=False)
-    if array.shape[0] != 2 or min(array.shape[1:]) <= SPLINE_ORDER:
+def mesh_size_of_grid(
+    shape: tuple[int, ...], mesh_size: Sequence[int] | None, name: str
+) -> tuple[int, int]:
+    """The mesh size ``(x, y)`` that coefficients of a shape imply, and ``mesh_size`` must equal."""
+    if len(shape) != 3 or shape[0] != 2 or min(shape[1:]) <= SPLINE_ORDER:
         raise ValueError(
-            f"coefficients: expected shape (2, gy, gx) with gy and gx at least {SPLINE_ORDER + 1}, "
-            f"got {array.shape}"
+            f"{name}: expected shape (2, gy, gx) with gy and gx at least {SPLINE_ORDER + 1}, "
+            f"got {tuple(shape)}"
         )
-    return array, (array.shape[2] - SPLINE_ORDER, array.shape[1] - SPLINE_ORDER)
+    implied = (shape[2] - SPLINE_ORDER, shape[1] - SPLINE_ORDER)
+    if mesh_size is not None and checked_mesh_size(mesh_size) != implied:
+        raise ValueError(
+            f"mesh_size: expected {implied}, which the grid of {name} {tuple(shape)} implies, "
+            f"got {tuple(mesh_size)}"
+        )
+    return implied
 
 
 def _checked_param(param: Sequence[float], mesh_size: tuple[int, int]) -> tuple[float, ...]:

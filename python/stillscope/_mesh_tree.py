@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tree of groups for meshes: `est_motion_chunk` with ``mesh_size``, in Python over SimpleITK.
 
-The rigid tree is native (``include/stillscope/tree``); this one differs from it in its motions, which
-are B-spline coefficients ``(2, gy, gx)`` as of `stillscope._mesh`, and costs half a second an
+The rigid tree is native (``include/stillscope/tree``); this one differs from it in its motions,
+which are B-spline coefficients ``(2, gy, gx)`` as of `stillscope._mesh`, and costs half a second an
 iteration, so that the walk itself weighs nothing.
 """
 
@@ -145,7 +145,7 @@ def est_motion_chunk_mesh(
         raise TypeError(f"check_temp: expected a callable with circ_thres, got {check_temp!r}")
     rows = _checked_incoming(incoming, len(items), settings.mesh_size)
     items, alive, n_repaired = _repair_items(items)
-    if incoming is None:
+    if incoming is None or (items.ndim == 3 and all(len(row) == 1 for row in rows)):
         _warn_non_finite(n_repaired, np.count_nonzero(~alive), len(items))
     return _solve_levels(items, alive, rows, npart, settings)
 
@@ -298,7 +298,7 @@ def _checked_items(items: np.ndarray) -> np.ndarray:
     items = _check.frames(items, "items", (3, 4))
     if items.ndim == 4 and items.shape[1] != 3:
         raise ValueError(f"items: expected three slots along axis 1, got shape {items.shape}")
-    check_side(items, "items")
+    check_side(items.shape, "items")
     return items.astype(items.dtype.newbyteorder("="), copy=False)
 
 

@@ -97,6 +97,8 @@ def estimate_motion(
     """
     if not isinstance(varr, xr.DataArray):
         raise TypeError(f"varr: expected an xarray.DataArray, got {type(varr).__name__}")
+    if dim in ("height", "width"):
+        raise ValueError(f"dim: expected another dim than 'height' and 'width', got {dim!r}")
     missing = [d for d in (dim, "height", "width") if d not in varr.dims]
     if missing:
         raise ValueError(
@@ -173,6 +175,8 @@ def est_motion_part(
     options = {**kwargs, "mesh_size": mesh_size}
     settings = _chunk_options(npart, alt_error, **options)
     npart = settings["npart"]
+    if mesh_size is not None:
+        _mesh.check_side(varr.shape, "varr")
     nfm = max(varr.chunks[0]) if chunk_nfm is None else _check.integer(chunk_nfm, "chunk_nfm", 1)
     varr = varr.rechunk((nfm, -1, -1))
     options = {key: value for key, value in options.items() if value is not None}
@@ -253,8 +257,8 @@ def est_motion_chunk(
     aggregation : {"mean", "max"}
         How registered items become a template.
     upsample : int
-        With ``mesh_size``, the precision (1 / upsample px) of the initial shift; else ignored, as in
-        minian.
+        With ``mesh_size``, the precision (1 / upsample px) of the initial shift; else ignored, as
+        in minian.
     max_sh : int
         Zero border [px] for the circularity test.
     circ_thres : float or None
@@ -272,8 +276,8 @@ def est_motion_chunk(
     Returns
     -------
     template : numpy.ndarray
-        ``(3, height, width)``, or ``(height, width)`` without ``alt_error``. float64 for the mean of
-        integers, else of the dtype of ``varr``. NaN where no item has a finite pixel.
+        ``(3, height, width)``, or ``(height, width)`` without ``alt_error``. float64 for the mean
+        of integers, else of the dtype of ``varr``. NaN where no item has a finite pixel.
     shifts : numpy.ndarray
         float64 ``(sum of k, 2)`` px, centred; NaN for frames without a finite pixel.
 
@@ -293,21 +297,26 @@ def est_motion_chunk(
         slot_last=slot_last, registrar=registrar, n_threads=n_threads,
     )  # fmt: skip
     array = _check.frames(varr, "varr", (3, 4))
+    if sh_org is not None:
+        if not isinstance(sh_org, (list, tuple, np.ndarray)):
+            raise TypeError(f"sh_org: expected a list of arrays or None, got {sh_org!r}")
+        if len(sh_org) != len(array):
+            expected = f"{len(array)} arrays, one an item"
+            raise ValueError(f"sh_org: expected {expected}, got {len(sh_org)}")
     if mesh_size is not None:
+        _mesh.check_side(array.shape, "varr")
         return _mesh_tree.est_motion_chunk_mesh(
             array, sh_org, settings["npart"], settings["alt_error"], aggregation=aggregation,
             upsample=upsample, max_sh=max_sh, circ_thres=circ_thres, mesh_size=mesh_size,
             niter=niter, bin_thres=bin_thres, slot_last=slot_last, check_temp=check_temp,
         )  # fmt: skip
     if sh_org is not None:
-        if not isinstance(sh_org, (list, tuple)):
-            raise TypeError(f"sh_org: expected a list of arrays or None, got {sh_org!r}")
         sh_org = [_check.real_array(rows, "sh_org", (2,)).astype(np.float64) for rows in sh_org]
     settings["warped_values"] = _check.warped_values(array.dtype)
     result = _core.est_motion_chunk(
         _check.kernel_array(array), sh_org, settings, _check.threads(n_threads)
     )
-    if sh_org is not None:
+    if sh_org is not None and (array.ndim == 4 or any(len(rows) != 1 for rows in sh_org)):
         # Templates of chunks: what is wrong with their frames has been said at the chunks.
         result = {**result, "repaired": 0, "dead": 0}
     _warn_of(result, circ_thres)
@@ -380,6 +389,9 @@ def est_motion_perframe(
     if src.shape != dst.shape:
         raise ValueError(f"dst: expected the shape of src, {src.shape}, got {dst.shape}")
     if mesh_size is not None:
+        for mask, name in ((src_ma, "src_ma"), (dst_ma, "dst_ma")):
+            if mask is not None and np.shape(mask) != src.shape:
+                raise ValueError(f"{name}: expected shape {src.shape}, got {np.shape(mask)}")
         return _mesh.register_mesh(
             src, dst, upsample=upsample, src_mask=src_ma, dst_mask=dst_ma, mesh_size=mesh_size,
             niter=niter,
@@ -556,8 +568,11 @@ def apply_transform(
     is_mesh = "grid0" in trans.dims
     if is_mesh:
         core = ["shift_dim", "grid0", "grid1"]
-        if mesh_size is not None:
-            mesh_size = _mesh.checked_mesh_size(mesh_size)
+        if "grid1" not in trans.dims:
+            raise ValueError(f"trans: expected dims grid0 and grid1, got {trans.dims}")
+        mesh_size = _mesh.mesh_size_of_grid(
+            tuple(trans.sizes[d] for d in core), mesh_size, "trans"
+        )
         options = {"fill": fill, "mesh_size": mesh_size}
         block = _transform_perframe_mesh
     else:
@@ -585,6 +600,10 @@ def _spatial_dims(varr: xr.DataArray, shifts: xr.DataArray) -> list[str]:
     missing = [d for d in spatial if d not in varr.dims]
     if missing:
         raise ValueError(f"varr: expected dims {spatial}, got {varr.dims} without {missing}")
+    if spatial[0] == spatial[1]:
+        raise ValueError(f"shift_dim: expected two different labels, got {spatial}")
+    if any(varr.sizes[d] == 0 for d in spatial):
+        raise ValueError(f"varr: expected frames with pixels, got {dict(varr.sizes)}")
     return spatial
 
 
@@ -598,7 +617,9 @@ def _apply_lazily(
 ) -> xr.DataArray:
     """``block`` over the chunks of ``varr`` and ``shifts``, whose core dims are made one chunk."""
     # The movie keeps its coordinates, whatever those of the shifts.
-    shifts = shifts.drop_vars([c for c in shifts.coords if c not in shifts.dims])
+    shifts = shifts.drop_vars(
+        [c for c in shifts.coords if c not in shifts.dims and c not in shifts.xindexes]
+    )
     if varr.chunks is None:
         varr = varr.chunk()
     varr = varr.chunk({d: -1 for d in spatial})
@@ -616,9 +637,13 @@ def _apply_lazily(
         keep_attrs="override",
         kwargs=options,
     )
-    # shift_dim is gone from the result, and scalar coordinates of the shifts are none of the movie's.
+    # shift_dim is gone from the result; other coordinates of the shifts are none of the movie's.
     result = result.drop_vars(
-        [c for c in result.coords if c not in varr.coords and c not in result.dims]
+        [
+            c
+            for c in result.coords
+            if c not in varr.coords and c not in result.dims and c not in result.xindexes
+        ]
     )
     return result.assign_attrs(varr.attrs).rename(varr.name)
 
@@ -693,6 +718,7 @@ def transform_perframe(
     fill = _check.fill(fill, frame.dtype)
     coefficients = np.asarray(tx_coef)
     if coefficients.ndim > 1:
+        _mesh.mesh_size_of_grid(coefficients.shape, mesh_size, "tx_coef")
         return _mesh.transform_mesh(frame, coefficients, fill, param, mesh_size)
     _check.choice(grid, "grid", ("exact", "cv2"))
     shift = _check.shift_rows(coefficients[None], "tx_coef", 1)

@@ -25,10 +25,10 @@ class MotionEstimate:
     template : numpy.ndarray
         float32 ``(height, width)``: the mean (or maximum) of the registered frames.
     stats : dict
-        ``counts`` (leaves, nodes, registrations, spared registrations, warps, spectra, exact windows,
-        fallbacks and the full-size spectra that they took, and runs of each node), ``planned`` (the
-        same from the plan, with nothing spared), ``repaired`` and ``dead`` (numbers of frames with some
-        and with only non-finite pixels).
+        ``counts`` (leaves, nodes, registrations, spared registrations, warps, spectra, exact
+        windows, fallbacks and the full-size spectra that they took, and runs of each node),
+        ``planned`` (the same from the plan, with nothing spared), ``repaired`` and ``dead``
+        (numbers of frames with some and with only non-finite pixels).
     """
 
     shifts: np.ndarray
@@ -129,7 +129,7 @@ def estimate_motion(
     chunk : int or None
         Frames a chunk of the tree; None: the whole movie is one.
     slot_last : {"last", "second"}
-        The frame of a group that stands for its end: the last one, or the second as in minian 2.0.2.
+        The frame of a group that stands for its end: the last, or the second as in minian 2.0.2.
     registrar : {"fft", "coarse_to_fine"}
         Transforms at full size, or small ones whose peak is then found at full size: faster.
     n_threads : int or None

@@ -357,7 +357,6 @@ ODD = {
     "huge": MOVIE.astype("f8") * 1e12,
     "tiny": MOVIE.astype("f8") * 1e-12,
     "negative": -MOVIE,
-    "denormal": MOVIE * np.float32(1e-42),
 }
 
 

@@ -416,3 +416,75 @@ def test_a_pair_of_frames_with_non_finite_pixels(ours, movie):
     assert np.abs(ours.est_motion_perframe(src, dst) - reference).max() < REPAIRED_SHIFT
     assert np.abs(ours.est_motion_perframe(dst, src) + reference).max() < REPAIRED_SHIFT
     assert np.isnan(ours.est_motion_perframe(np.full_like(dst, np.nan), dst)).all()
+
+
+# --- found in review --------------------------------------------------------------------------------
+
+
+def test_multi_indexed_frames_are_aligned_by_their_labels(ours, movie):
+    import pandas as pd
+
+    def indexed(array, names):
+        index = pd.MultiIndex.from_product(names, names=["trial", "time"])
+        return array.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "frame"))
+
+    varr = wrap(movie[:6], 3).drop_vars("frame", errors="ignore")
+    shifts = xr.DataArray(
+        np.ones((6, 2)), dims=["frame", "shift_dim"], coords={"shift_dim": ["height", "width"]}
+    )
+    labels, others = (["a", "b"], [0, 1, 2]), (["q", "z"], [5, 6, 7])
+    result = ours.apply_transform(indexed(varr, labels), indexed(shifts, labels))
+    assert list(result.indexes["frame"]) == list(indexed(varr, labels).indexes["frame"])
+    with pytest.raises(ValueError, match="frame"):
+        ours.apply_transform(indexed(varr, labels), indexed(shifts, others))
+
+
+def test_incoming_shifts_of_frames_do_not_silence_the_warning(ours, movie):
+    broken = movie[:5].astype("f4")
+    broken[2, 3, 4] = np.nan
+    with pytest.warns(UserWarning, match="non-finite"):
+        ours.est_motion_chunk(broken, [np.zeros((1, 2))] * 5, 3, 5)
+
+
+def test_incoming_shifts_may_be_one_array(ours, movie):
+    rows = np.arange(10.0).reshape(5, 1, 2)
+    _, expected = ours.est_motion_chunk(movie[:5], list(rows), 3, 5)
+    np.testing.assert_array_equal(ours.est_motion_chunk(movie[:5], rows, 3, 5)[1], expected)
+
+
+@pytest.mark.parametrize("apply", ["apply_transform", "apply_shifts"])
+def test_frames_without_pixels_are_refused_at_the_call(ours, movie, apply):
+    varr = wrap(movie[:3].astype("f4"), 3)
+    shifts = ours.estimate_motion(varr).compute()
+    with pytest.raises(ValueError, match="varr: expected frames with pixels"):
+        getattr(ours, apply)(varr[:, :, :0], shifts)
+
+
+def test_arguments_of_meshes_are_checked_at_the_call(ours, movie):
+    varr = wrap(movie[:3].astype("f4"), 3)
+    dims = ["frame", "shift_dim", "grid0", "grid1"]
+    coords = {"frame": varr.frame, "shift_dim": ["height", "width"]}
+    trans = xr.DataArray(np.zeros((3, 2, 5, 6)), dims=dims, coords=coords)
+    with pytest.raises(ValueError, match=r"mesh_size: expected \(3, 2\)"):
+        ours.apply_transform(varr, trans, mesh_size=(9, 9))
+    with pytest.raises(ValueError, match="trans: expected shape"):
+        ours.apply_transform(varr, trans[:, :, :2])
+    with pytest.raises(ValueError, match="trans: expected dims grid0 and grid1"):
+        ours.apply_transform(varr, trans.isel(grid1=0))
+    with pytest.raises(ValueError, match="varr: expected frames of at least"):
+        ours.estimate_motion(varr[:, :3], mesh_size=(1, 1))
+    with pytest.raises(ValueError, match="tx_coef: expected shape"):
+        ours.transform_perframe(movie[0], np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="src_ma: expected shape"):
+        ours.est_motion_perframe(movie[0], movie[1], mesh_size=(1, 1), src_ma=np.ones((2, 2)))
+    with pytest.raises(ValueError, match="sh_org: expected 3 arrays"):
+        ours.est_motion_chunk(movie[:3], [np.zeros((1, 2, 4, 4))], 3, 5, mesh_size=(1, 1))
+
+
+def test_dims_that_cannot_be_are_named(ours, movie):
+    varr = wrap(movie[:3].astype("f4"), 3)
+    with pytest.raises(ValueError, match="dim: expected another dim"):
+        ours.estimate_motion(varr, dim="height")
+    shifts = ours.estimate_motion(varr).compute().assign_coords(shift_dim=["height", "height"])
+    with pytest.raises(ValueError, match="shift_dim: expected two different"):
+        ours.apply_transform(varr, shifts)

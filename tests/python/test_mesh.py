@@ -611,7 +611,7 @@ def test_chunk_names_the_argument_that_is_wrong(arguments, error, match):
     [
         ({"frame": np.zeros(5)}, ValueError, "frame: expected 2 dim"),
         ({"frame": np.zeros((9, 9), object)}, TypeError, "frame: expected a real dtype"),
-        ({"coefficients": np.zeros(32)}, ValueError, "coefficients: expected 3 dim"),
+        ({"coefficients": np.zeros(32)}, ValueError, "coefficients: expected shape"),
         ({"coefficients": np.zeros((2, 3, 4))}, ValueError, "coefficients: .*at least 4"),
         ({"mesh_size": (2, 1)}, ValueError, r"mesh_size: expected \(1, 1\), .*got \(2, 1\)"),
         ({"param": (1.0, 2.0)}, ValueError, "param: expected the 10 values"),

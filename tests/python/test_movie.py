@@ -505,3 +505,25 @@ def test_the_last_slot_is_the_last_frame_unless_asked_for_the_second():
     )
     assert np.array_equal(plain, last)
     assert not np.array_equal(plain, second)
+
+
+@pytest.mark.parametrize("value", [1e-12, 0.1, 1e12])
+@pytest.mark.parametrize("registrar", ["fft", "coarse_to_fine"])
+def test_constant_frames_of_any_value_have_no_motion(value, registrar):
+    movie = np.full((3, 64, 48), value, np.float32)
+    assert not stillscope.estimate_motion(movie, registrar=registrar).shifts.any()
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 1e17])
+def test_frames_that_single_precision_cannot_correlate_are_refused(scale):
+    noise = np.random.default_rng(0).standard_normal((64, 64)) * scale
+    movie = np.stack([np.roll(noise, k, axis=0) for k in range(3)])
+    with pytest.raises(ValueError, match="frames: expected a standard deviation"):
+        stillscope.estimate_motion(movie)
+
+
+def test_fallbacks_are_counted_with_the_work_that_they_took():
+    movie = np.random.default_rng(1).random((4, 100, 100), np.float32)
+    counts = stillscope.estimate_motion(movie, registrar="coarse_to_fine").stats["counts"]
+    assert counts["fallbacks"] > 0
+    assert counts["full_spectra"] >= counts["fallbacks"] and counts["windows"] > 0
