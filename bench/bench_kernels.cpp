@@ -24,9 +24,7 @@ const Movie<T>& movie() {
 
 template <Pixel T>
 FrameRef<T> frame_ref(std::size_t index) {
-  const FrameView<const T> view = movie<T>().view()[index];
-  std::vector<T> scratch;
-  return {view, summarize(view, scratch).mean, index};
+  return make_frame_ref(movie<T>().view()[index], index);
 }
 
 /// The time of one frame per iteration, and the rate at which its pixels go by.
@@ -44,20 +42,6 @@ void memcpy_floor(benchmark::State& state) {
     std::memcpy(out.data(), frames.pixels.data(), extent.area() * sizeof(T));
     benchmark::ClobberMemory();
   }
-  set_frame_rate<T>(state);
-}
-
-template <Pixel T>
-void mean(benchmark::State& state) {
-  const FrameView<const T> frame = movie<T>().view()[0];
-  std::vector<T> scratch;
-  double expected = 0.0;
-  for (std::size_t i = 0; i < extent.area(); ++i) {
-    expected += static_cast<double>(movie<T>().pixels[i]);
-  }
-  expected /= static_cast<double>(extent.area());
-  require(std::fabs(summarize(frame, scratch).mean - expected) < 1e-4, "mean");
-  for (auto _ : state) benchmark::DoNotOptimize(summarize(frame, scratch));
   set_frame_rate<T>(state);
 }
 
@@ -100,7 +84,7 @@ void exact_peak(benchmark::State& state) {
   const auto src = frame_ref<T>(0);
   const auto dst = frame_ref<T>(1);
   ExactCorrelation<T> exact;
-  const auto window = exact(src, dst, {2, -1});
+  const auto window = exact(src, dst, PixelOffset{2, -1});
   double expected = 0.0;  // R(2, -1) - R(2, -2), by its definition
   for (std::size_t y = 0; y < extent.height; ++y) {
     for (std::size_t x = 0; x < extent.width; ++x) {
@@ -112,7 +96,7 @@ void exact_peak(benchmark::State& state) {
   }
   const auto found = static_cast<double>(window[1][1] - window[1][0]);
   require(std::fabs(found - expected) < 1e-4 * std::fabs(expected) + 1.0, "exact correlation");
-  for (auto _ : state) benchmark::DoNotOptimize(exact(src, dst, {2, -1}));
+  for (auto _ : state) benchmark::DoNotOptimize(exact(src, dst, PixelOffset{2, -1}));
   set_frame_rate<T>(state);
 }
 
@@ -139,9 +123,8 @@ void warp(benchmark::State& state) {
   RowWarper<T> warper;
   std::vector<float> out(extent.area());
   const auto run = [&] {
-    for (std::size_t y = 0; y < extent.height; ++y) {
-      warper(frame, translation, 0.0F, y, out.data() + y * extent.width);
-    }
+    warper.begin(frame, translation, 0.0F);
+    for (std::size_t y = 0; y < extent.height; ++y) warper(y, out.data() + y * extent.width);
   };
   run();
   const auto at = [&](std::size_t y, std::size_t x) { return static_cast<double>(frame(y, x)); };
@@ -165,8 +148,6 @@ void circularity_of_frame(benchmark::State& state) {
 
 BENCHMARK(memcpy_floor<float>)->Unit(benchmark::kMicrosecond);
 BENCHMARK(memcpy_floor<std::uint8_t>)->Unit(benchmark::kMicrosecond);
-BENCHMARK(mean<float>)->Unit(benchmark::kMicrosecond);
-BENCHMARK(mean<std::uint8_t>)->Unit(benchmark::kMicrosecond);
 BENCHMARK(transform)->Arg(0)->Arg(1)->Unit(benchmark::kMicrosecond);
 BENCHMARK(cross_power_of_spectra)->Unit(benchmark::kMicrosecond);
 BENCHMARK(exact_peak<float>)->Unit(benchmark::kMicrosecond);

@@ -17,7 +17,7 @@
 #include "stillscope/core/types.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/simd/row_kernels.hpp"
-#include "stillscope/tree/executor.hpp"
+#include "stillscope/core/executor.hpp"
 #include "stillscope/version.hpp"
 
 namespace stillscope::bench {

@@ -17,10 +17,11 @@ function(stillscope_add_row_kernels target)
       target_compile_options(${object} PRIVATE -march=x86-64-${level})
     endif()
     if(level STREQUAL "v4")
-      target_compile_options(${object} PRIVATE -mprefer-vector-width=512)
+      target_compile_options(${object} PRIVATE -mprefer-vector-width=256)
     endif()
-    # Even in debug builds: these loops are what the library's speed is.
-    target_compile_options(${object} PRIVATE -O3)
+    # Even in debug builds: these loops are what the library's speed is. No vector crosses a function
+    # of another object, so what GCC says of their ABI is of no concern.
+    target_compile_options(${object} PRIVATE -O3 -Wno-psabi)
     set_target_properties(${object} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     stillscope_compiler_options(${object})
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)

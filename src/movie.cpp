@@ -52,30 +52,22 @@ class FrameWarper {
  public:
   void operator()(const FrameView<const T>& frame, const Shift& shift, const FrameView<T>& out,
                   const ApplySettings& settings) {
-    const Translation translation(shift, frame.extent(), settings.grid);
-    const auto fill = static_cast<float>(settings.fill);
-    warped_.resize(frame.width());
-    pixels_.resize(frame.width());
+    warper_.begin(frame, Translation(shift, frame.extent(), settings.grid),
+                  static_cast<float>(settings.fill));
+    const PixelRounding rounding = std::is_floating_point_v<T>              ? PixelRounding::none
+                                   : settings.rounding == Rounding::nearest ? PixelRounding::nearest
+                                                                            : PixelRounding::truncate;
+    const bool in_place = out.has_contiguous_rows();
+    if (!in_place) pixels_.resize(frame.width());
     for (std::size_t y = 0; y < frame.height(); ++y) {
-      const bool in_place = out.has_contiguous_rows();
-      if constexpr (std::is_same_v<T, float>) {
-        if (in_place) {
-          warper_(frame, translation, fill, y, out.row(y));
-          continue;
-        }
-      }
-      warper_(frame, translation, fill, y, warped_.data());
-      T* row = in_place ? out.row(y) : pixels_.data();
-      pixel_kernels<T>().from_float(warped_.data(), frame.width(),
-                                    settings.rounding == Rounding::truncate, row);
+      warper_(y, in_place ? out.row(y) : pixels_.data(), rounding);
       if (in_place) continue;
-      for (std::size_t x = 0; x < frame.width(); ++x) out(y, x) = row[x];
+      for (std::size_t x = 0; x < frame.width(); ++x) out(y, x) = pixels_[x];
     }
   }
 
  private:
   RowWarper<T> warper_;
-  std::vector<float> warped_;
   std::vector<T> pixels_;
 };
 

@@ -63,8 +63,10 @@ py::dict counts_dict(const TreeCounts& counts) {
   dict["warps"] = counts.warps;
   dict["spectra"] = counts.spectra;
   dict["windows"] = counts.windows;
-  dict["full_spectra"] = counts.full_spectra;
+  dict["points"] = counts.points;
+  dict["refinements"] = counts.refinements;
   dict["fallbacks"] = counts.fallbacks;
+  dict["extra_spectra"] = counts.extra_spectra;
   dict["runs"] = counts.runs;
   return dict;
 }

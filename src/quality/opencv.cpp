@@ -20,9 +20,10 @@
 namespace stillscope {
 namespace {
 
-/// A copy of `frame` in single precision with a border of zeros.
+/// A copy of `frame`, of the values of its pixels, in single precision with a border of zeros.
 template <Pixel T>
-cv::Mat1f padded(const FrameView<const T>& frame, std::size_t border) {
+cv::Mat1f padded(const FrameView<const T>& frame, std::size_t border,
+                 const PixelScale& scale = {}) {
   const std::size_t longest = std::numeric_limits<int>::max() / 4;
   if (border > longest || frame.height() > longest || frame.width() > longest) {
     throw_invalid("max_sh", "a padded frame that OpenCV can index", border);
@@ -31,7 +32,9 @@ cv::Mat1f padded(const FrameView<const T>& frame, std::size_t border) {
                   static_cast<int>(frame.width() + 2 * border), 0.0F);
   for (std::size_t y = 0; y < frame.height(); ++y) {
     float* row = image.ptr<float>(static_cast<int>(y + border)) + border;
-    for (std::size_t x = 0; x < frame.width(); ++x) row[x] = static_cast<float>(frame(y, x));
+    for (std::size_t x = 0; x < frame.width(); ++x) {
+      row[x] = static_cast<float>(scale.offset + scale.step * static_cast<double>(frame(y, x)));
+    }
   }
   return image;
 }
@@ -79,10 +82,11 @@ cv::Point nearest_maximum(const cv::Mat1f& values, const cv::Point& centre) {
 }  // namespace
 
 template <Pixel T>
-double circularity(const FrameView<const T>& frame, std::size_t max_sh) {
+double circularity(const FrameView<const T>& frame, std::size_t max_sh, const PixelScale& scale) {
   check_pixels("frame", frame.extent());
   cv::Mat1f difference;
-  cv::matchTemplate(padded(frame, max_sh), padded(frame, 0), difference, cv::TM_SQDIFF_NORMED);
+  cv::matchTemplate(padded(frame, max_sh, scale), padded(frame, 0, scale), difference,
+                    cv::TM_SQDIFF_NORMED);
   const cv::Mat alike = difference < 1.0F;
   std::vector<std::vector<cv::Point>> contours;
   cv::findContours(alike, contours, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_NONE);
@@ -93,7 +97,7 @@ double circularity(const FrameView<const T>& frame, std::size_t max_sh) {
 }
 
 #define STILLSCOPE_INSTANTIATE(T) \
-  template double circularity<T>(const FrameView<const T>&, std::size_t);
+  template double circularity<T>(const FrameView<const T>&, std::size_t, const PixelScale&);
 STILLSCOPE_FOR_EACH_PIXEL(STILLSCOPE_INSTANTIATE)
 #undef STILLSCOPE_INSTANTIATE
 

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "correlate.hpp"
 #include "levels.hpp"
+#include "pool.hpp"
 
 namespace stillscope {
 namespace {
@@ -23,142 +25,239 @@ ProductSum<T> sum(const T* row, std::size_t n) {
 }
 
 template <Pixel T>
-float centre(const T* row, std::size_t n, double mean, float* out) {
+void range(const T* row, std::size_t n, T* lowest, T* highest) {
+  T low = *lowest;
+  T high = *highest;
+#pragma omp simd reduction(min : low) reduction(max : high)
+  for (std::size_t x = 0; x < n; ++x) {
+    low = row[x] < low ? row[x] : low;
+    high = row[x] > high ? row[x] : high;
+  }
+  *lowest = low;
+  *highest = high;
+}
+
+template <Pixel T>
+float centre(const T* row, std::size_t n, double offset, float* out) {
   using Working = std::conditional_t<std::is_same_v<T, double>, double, float>;
-  const auto offset = static_cast<Working>(mean);
+  const auto zero = static_cast<Working>(offset);
   float energy = 0.0F;
 #pragma omp simd reduction(+ : energy)
   for (std::size_t x = 0; x < n; ++x) {
-    const auto value = static_cast<float>(static_cast<Working>(row[x]) - offset);
+    const auto value = static_cast<float>(static_cast<Working>(row[x]) - zero);
     out[x] = value;
     energy += value * value;
   }
   return energy;
 }
 
+/// Eight pixels as floats.
 template <Pixel T>
-float pool_row(const T* row, std::size_t n, double mean, float weight, float* sums) {
-  using Working = std::conditional_t<std::is_same_v<T, double>, double, float>;
-  const auto offset = static_cast<Working>(mean);
-  float energy = 0.0F;
-#pragma omp simd reduction(+ : energy)
-  for (std::size_t x = 0; x < n; ++x) {
-    const auto value = static_cast<float>(static_cast<Working>(row[x]) - offset);
-    sums[x] += weight * value;
-    energy += value * value;
-  }
-  return energy;
-}
-
-template <Pixel T>
-void to_correlation_values(const T* row, std::size_t n, double mean, CorrelationValue<T>* out) {
-  if constexpr (std::is_floating_point_v<T>) {
-    const auto offset = static_cast<T>(mean);
-    for (std::size_t x = 0; x < n; ++x) out[x] = static_cast<float>(row[x] - offset);
+inline __attribute__((always_inline)) Floats floats_at(const T* from) {
+  if constexpr (std::is_same_v<T, float>) {
+    return load<Floats>(from);
+  } else if constexpr (std::is_same_v<T, double>) {
+    return __builtin_convertvector(load<Doubles>(from), Floats);
   } else {
-    for (std::size_t x = 0; x < n; ++x) out[x] = static_cast<CorrelationValue<T>>(row[x]);
-  }
-}
-
-template <Pixel T>
-void correlate(const CorrelationValue<T>* dst, const CorrelationValue<T>* const src[3],
-               std::size_t n, ProductSum<T> sums[9]) {
-  // Products of bytes fit 32 bits for 2^31 / 255^2 = 33026 columns; those of 16 bits do not add.
-  using Sum = std::conditional_t<std::is_floating_point_v<T>, float,
-                                 std::conditional_t<sizeof(T) == 1, std::int32_t, std::int64_t>>;
-  constexpr std::size_t longest_run = 32768;
-  for (std::size_t begin = 0; begin < n; begin += longest_run) {
-    const std::size_t size = n - begin < longest_run ? n - begin : longest_run;
-    const auto* d = dst + begin;
-    const auto* a = src[0] + begin;
-    const auto* b = src[1] + begin;
-    const auto* c = src[2] + begin;
-    Sum a0{}, a1{}, a2{}, b0{}, b1{}, b2{}, c0{}, c1{}, c2{};
-#pragma omp simd reduction(+ : a0, a1, a2, b0, b1, b2, c0, c1, c2)
-    for (std::size_t x = 0; x < size; ++x) {
-      const auto value = static_cast<Sum>(d[x]);
-      a0 += value * static_cast<Sum>(a[x]);
-      a1 += value * static_cast<Sum>(a[x + 1]);
-      a2 += value * static_cast<Sum>(a[x + 2]);
-      b0 += value * static_cast<Sum>(b[x]);
-      b1 += value * static_cast<Sum>(b[x + 1]);
-      b2 += value * static_cast<Sum>(b[x + 2]);
-      c0 += value * static_cast<Sum>(c[x]);
-      c1 += value * static_cast<Sum>(c[x + 1]);
-      c2 += value * static_cast<Sum>(c[x + 2]);
-    }
-    const Sum run[9] = {a0, a1, a2, b0, b1, b2, c0, c1, c2};
-    for (int k = 0; k < 9; ++k) sums[k] += static_cast<ProductSum<T>>(run[k]);
+    return __builtin_convertvector(ints_at(from), Floats);
   }
 }
 
 template <Pixel T>
 void to_float(const T* row, std::size_t n, float* out) {
-  for (std::size_t x = 0; x < n; ++x) out[x] = static_cast<float>(row[x]);
+  std::size_t x = 0;
+  for (; x + 8 <= n; x += 8) store(floats_at(row + x), out + x);
+  for (; x < n; ++x) out[x] = static_cast<float>(row[x]);
 }
 
 // a + w (b - a): equal neighbours give exactly themselves, so that flat integers do not truncate to
 // the level below.
-inline float blend(float a, float b, float weight) { return a + weight * (b - a); }
-
-template <Pixel T>
-void blend_rows(const T* upper, const T* lower, std::size_t n, float weight, float* out) {
-  for (std::size_t x = 0; x < n; ++x) {
-    out[x] = blend(static_cast<float>(upper[x]), static_cast<float>(lower[x]), weight);
-  }
+template <class Lanes>
+inline __attribute__((always_inline)) Lanes blend(const Lanes& a, const Lanes& b, float weight) {
+  return a + weight * (b - a);
 }
 
 template <Pixel T>
-void bilinear(const T* upper, const T* lower, std::size_t n, float row_weight, float column_weight,
-              float* out) {
-  for (std::size_t x = 0; x < n; ++x) {
-    const float a =
-        blend(static_cast<float>(upper[x]), static_cast<float>(upper[x + 1]), column_weight);
-    const float b =
-        blend(static_cast<float>(lower[x]), static_cast<float>(lower[x + 1]), column_weight);
-    out[x] = blend(a, b, row_weight);
+void blend_columns(const T* row, std::size_t n, float weight, float* out) {
+  std::size_t x = 0;
+  for (; x + 16 <= n; x += 16) {
+    store(blend(floats_at(row + x), floats_at(row + x + 1), weight), out + x);
+    store(blend(floats_at(row + x + 8), floats_at(row + x + 9), weight), out + x + 8);
+  }
+  for (; x < n; ++x) {
+    out[x] = blend(static_cast<float>(row[x]), static_cast<float>(row[x + 1]), weight);
   }
 }
 
-template <Pixel T>
-void from_float(const float* row, std::size_t n, bool truncate, T* out) {
-  if constexpr (std::is_floating_point_v<T>) {
-    for (std::size_t x = 0; x < n; ++x) out[x] = static_cast<T>(row[x]);
+/// Toward zero. From 2^23 on floats are whole, and may not fit an integer.
+template <class Lanes>
+inline __attribute__((always_inline)) Lanes truncated(Lanes value) {
+  if constexpr (std::is_same_v<Lanes, float>) {
+    const bool is_small = value < 8388608.0F && value > -8388608.0F;
+    return is_small ? static_cast<float>(static_cast<std::int32_t>(value)) : value;
   } else {
-    constexpr float lowest = std::is_signed_v<T> ? -32768.0F : 0.0F;
-    constexpr float highest = sizeof(T) == 1 ? 255.0F : std::is_signed_v<T> ? 32767.0F : 65535.0F;
+    const Ints is_small = (value < 8388608.0F) & (value > -8388608.0F);
+    const Floats whole = __builtin_convertvector(__builtin_convertvector(value, Ints), Floats);
+    return is_small ? whole : value;
+  }
+}
+
+template <Pixel T>
+constexpr float lowest_pixel = std::is_signed_v<T> ? -32768.0F : 0.0F;
+template <Pixel T>
+constexpr float highest_pixel = sizeof(T) == 1         ? 255.0F
+                                : std::is_signed_v<T> ? 32767.0F
+                                                       : 65535.0F;
+
+template <Pixel T, PixelRounding rounding, class Lanes>
+inline __attribute__((always_inline)) Lanes rounded(Lanes value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return rounding == PixelRounding::truncate ? truncated(value) : value;
+  } else {
+    value = value < lowest_pixel<T> ? Lanes{} + lowest_pixel<T> : value;
+    value = value > highest_pixel<T> ? Lanes{} + highest_pixel<T> : value;
     // Adding and taking away 1.5 * 2^23 rounds half to even, as the processor does.
     constexpr float shift = 12582912.0F;
-    if (truncate) {
-      for (std::size_t x = 0; x < n; ++x) {
-        const float low = row[x] < lowest ? lowest : row[x];
-        out[x] = static_cast<T>(static_cast<std::int32_t>(low > highest ? highest : low));
-      }
+    return rounding == PixelRounding::nearest ? (value + shift) - shift : value;
+  }
+}
+
+/// Sixteen values, rounded before if T is an integer type, as pixels.
+template <Pixel T>
+inline __attribute__((always_inline)) void store_pixels(const Floats& a, const Floats& b, T* out) {
+  if constexpr (std::is_same_v<T, float>) {
+    store(a, out);
+    store(b, out + 8);
+  } else if constexpr (std::is_same_v<T, double>) {
+    store(__builtin_convertvector(a, Doubles), out);
+    store(__builtin_convertvector(b, Doubles), out + 8);
+  } else {
+    store_ints(__builtin_convertvector(a, Ints), __builtin_convertvector(b, Ints), out);
+  }
+}
+
+template <Pixel T, PixelRounding rounding>
+void blend_rows_rounded(const float* upper, const float* lower, std::size_t n, float weight,
+                        T* out) {
+  const bool is_single = lower == nullptr;
+  const auto value_at = [&]<class Lanes>(std::size_t x, Lanes) __attribute__((always_inline)) {
+    Lanes value = load<Lanes>(upper + x);
+    if (!is_single) value = blend(value, load<Lanes>(lower + x), weight);
+    return rounded<T, rounding>(value);
+  };
+  std::size_t x = 0;
+  for (; x + 16 <= n; x += 16) {
+    store_pixels(value_at(x, Floats{}), value_at(x + 8, Floats{}), out + x);
+  }
+  for (; x < n; ++x) {
+    const float value = value_at(x, float{});
+    if constexpr (std::is_integral_v<T>) {
+      out[x] = static_cast<T>(static_cast<std::int32_t>(value));
     } else {
-      for (std::size_t x = 0; x < n; ++x) {
-        const float low = row[x] < lowest ? lowest : row[x];
-        const float value = low > highest ? highest : low;
-        out[x] = static_cast<T>(static_cast<std::int32_t>((value + shift) - shift));
-      }
+      out[x] = static_cast<T>(value);
     }
   }
 }
 
-void add(const float* row, std::size_t n, float* total) {
-  for (std::size_t x = 0; x < n; ++x) total[x] += row[x];
+template <Pixel T>
+void blend_rows(const float* upper, const float* lower, std::size_t n, float weight,
+                PixelRounding rounding, T* out) {
+  if (rounding == PixelRounding::truncate) {
+    blend_rows_rounded<T, PixelRounding::truncate>(upper, lower, n, weight, out);
+  } else if (rounding == PixelRounding::nearest) {
+    blend_rows_rounded<T, PixelRounding::nearest>(upper, lower, n, weight, out);
+  } else {
+    blend_rows_rounded<T, PixelRounding::none>(upper, lower, n, weight, out);
+  }
 }
 
-void maximum(const float* row, std::size_t n, float* highest) {
-  for (std::size_t x = 0; x < n; ++x) highest[x] = row[x] > highest[x] ? row[x] : highest[x];
+template <Pixel T>
+void add(const T* __restrict a, const T* __restrict b, const T* __restrict c, std::size_t n,
+         T* __restrict out) {
+  for (std::size_t x = 0; x < n; ++x) out[x] = static_cast<T>((a[x] + b[x]) + c[x]);
+}
+
+/// `count` registers of a weighted sum, or a float. Partial sums of sixteen rows keep the rounding
+/// of many rows small.
+template <class Lanes, std::size_t count>
+inline __attribute__((always_inline)) void weigh(const WeightedRows& in, std::size_t x,
+                                                 Lanes (&totals)[count]) {
+  constexpr std::size_t batch = 16;
+  for (Lanes& total : totals) total = Lanes{} + in.offset;
+  for (std::size_t begin = 0; begin < in.count; begin += batch) {
+    const std::size_t end = begin + batch < in.count ? begin + batch : in.count;
+    Lanes sums[count] = {};
+    for (std::size_t k = begin; k < end; ++k) {
+      const float* row = in.rows[k] + x;
+      const float weight = in.weights[k];
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < count; ++i) sums[i] += weight * load<Lanes>(row + 8 * i);
+    }
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < count; ++i) totals[i] += sums[i];
+  }
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < count; ++i) totals[i] *= in.factor;
+}
+
+void weighted_sum(const WeightedRows& in, std::size_t n, float* out) {
+  std::size_t x = 0;
+  for (; x + 32 <= n; x += 32) {
+    Floats totals[4];
+    weigh(in, x, totals);
+    for (std::size_t i = 0; i < 4; ++i) store(totals[i], out + x + 8 * i);
+  }
+  for (; x < n; ++x) {
+    float total[1];
+    weigh(in, x, total);
+    out[x] = total[0];
+  }
+}
+
+/// `fixed`: the number of rows, known when this is compiled; 0: `count`.
+template <std::size_t fixed>
+void encode_rows(const float* const* rows, const float* weights, std::size_t count, float offset,
+                 std::size_t n, std::int16_t* out) {
+  const std::size_t size = fixed == 0 ? count : fixed;
+  std::size_t x = 0;
+  for (; x + 16 <= n; x += 16) {
+    Floats a = Floats{} + offset;
+    Floats b = a;
+#pragma GCC unroll 8
+    for (std::size_t k = 0; k < size; ++k) {
+      a += weights[k] * load<Floats>(rows[k] + x);
+      b += weights[k] * load<Floats>(rows[k] + x + 8);
+    }
+    store_ints(nearest_ints(a), nearest_ints(b), out + x);
+  }
+  for (; x < n; ++x) {
+    float sum = offset;
+    for (std::size_t k = 0; k < size; ++k) sum += weights[k] * rows[k][x];
+    out[x] = static_cast<std::int16_t>(__builtin_lrintf(sum));
+  }
+}
+
+void encode_sum(const float* const* rows, const float* weights, std::size_t count, float offset,
+                std::size_t n, std::int16_t* out) {
+  const auto encode = count == 1   ? encode_rows<1>
+                      : count == 2 ? encode_rows<2>
+                      : count == 3 ? encode_rows<3>
+                      : count == 4 ? encode_rows<4>
+                      : count == 6 ? encode_rows<6>
+                                   : encode_rows<0>;
+  encode(rows, weights, count, offset, n, out);
+}
+
+void maximum(const float* const* rows, std::size_t count, std::size_t n, float* __restrict out) {
+  for (std::size_t x = 0; x < n; ++x) out[x] = rows[0][x];
+  for (std::size_t k = 1; k < count; ++k) {
+    const float* __restrict row = rows[k];
+    for (std::size_t x = 0; x < n; ++x) out[x] = row[x] > out[x] ? row[x] : out[x];
+  }
 }
 
 void truncate(float* row, std::size_t n) {
-  for (std::size_t x = 0; x < n; ++x) {
-    // From 2^23 on floats are whole, and may not fit an integer.
-    const bool is_small = row[x] < 8388608.0F && row[x] > -8388608.0F;
-    const float value = is_small ? row[x] : 0.0F;
-    row[x] = is_small ? static_cast<float>(static_cast<std::int32_t>(value)) : row[x];
-  }
+  for (std::size_t x = 0; x < n; ++x) row[x] = truncated(row[x]);
 }
 
 float highest(const float* row, std::size_t n) {
@@ -168,34 +267,35 @@ float highest(const float* row, std::size_t n) {
   return value;
 }
 
-void gather(const float* row, const std::int32_t* first, const float* weights, std::size_t taps,
-            std::size_t n, float* out) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = 0.0F;
-  for (std::size_t k = 0; k < taps; ++k) {
-    const float* weight = weights + k * n;
-    for (std::size_t i = 0; i < n; ++i) {
-      out[i] += weight[i] * row[static_cast<std::size_t>(first[i]) + k];
-    }
+void multiply_conjugate(const float* __restrict a, const float* __restrict b,
+                        const float* __restrict gain, std::size_t n, float* __restrict c) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const float factor = gain == nullptr ? 1.0F : gain[i];
+    c[2 * i] = factor * (a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]);
+    c[2 * i + 1] = factor * (a[2 * i + 1] * b[2 * i] - a[2 * i] * b[2 * i + 1]);
   }
 }
 
-void multiply_conjugate(const float* a, const float* b, std::size_t n, float* c) {
-  for (std::size_t i = 0; i < 2 * n; i += 2) {
-    c[i] = a[i] * b[i] + a[i + 1] * b[i + 1];
-    c[i + 1] = a[i + 1] * b[i] - a[i] * b[i + 1];
+float weighted_power(const float* a, const float* weights, std::size_t n) {
+  float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t i = 0; i < n; ++i) {
+    sum += weights[i] * (a[2 * i] * a[2 * i] + a[2 * i + 1] * a[2 * i + 1]);
   }
+  return sum;
 }
 
 template <Pixel T>
 constexpr PixelKernels<T> pixel_set = {
-    sum<T>,        centre<T>,   pool_row<T>,  to_correlation_values<T>, correlate<T>, to_float<T>,
-    blend_rows<T>, bilinear<T>, from_float<T>};
+    sum<T>, range<T>, centre<T>, pool_rows<T>, correlate<T, true>, correlate<T, false>,
+    to_float<T>, blend_columns<T>, add<T>, blend_rows<T>};
 
 }  // namespace
 
 const KernelSet STILLSCOPE_KERNELS = {
     pixel_set<std::uint8_t>, pixel_set<std::uint16_t>,
     pixel_set<std::int16_t>, pixel_set<float>,
-    pixel_set<double>,       {add, maximum, truncate, highest, gather, multiply_conjugate}};
+    pixel_set<double>,       {weighted_sum, encode_sum, maximum, truncate, highest, pool_columns,
+                              multiply_conjugate, weighted_power}};
 
 }  // namespace stillscope

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
+#include "stillscope/core/pixel_scale.hpp"
 #include "stillscope/core/rows.hpp"
 #include "stillscope/core/settings.hpp"
 #include "stillscope/core/types.hpp"
@@ -69,72 +70,115 @@ TEST_CASE("Shifts add and subtract on each axis", "[core]") {
   CHECK_FALSE(Shift{std::numeric_limits<double>::quiet_NaN(), 0.0}.is_finite());
 }
 
-TEST_CASE("Buffers are aligned and a pool hands the same ones out again", "[core]") {
-  Pool<AlignedBuffer<float>> pool;
-  std::size_t made = 0;
-  const auto make = [&] {
-    ++made;
-    return AlignedBuffer<float>(5);
-  };
-  AlignedBuffer<float> first = pool.take(make);
-  CHECK(reinterpret_cast<std::uintptr_t>(first.data()) % AlignedBuffer<float>::alignment == 0);
-  const float* address = first.data();
-  pool.give(std::move(first));
-  const AlignedBuffer<float> again = pool.take(make);
-  CHECK(again.data() == address);
-  CHECK(again.span().size() == 5);
-  const AlignedBuffer<float> second = pool.take(make);
-  CHECK(made == 2);
+TEST_CASE("Buffers are aligned, and a pool hands the same things out again", "[core]") {
+  for (const std::size_t size : {1, 5, 100000, 3000000}) {
+    const AlignedBuffer<float> buffer(size);
+    CHECK(reinterpret_cast<std::uintptr_t>(buffer.data()) % AlignedBuffer<float>::alignment == 0);
+    CHECK(buffer.span().size() == size);
+    buffer.data()[size - 1] = 1.0F;
+  }
   CHECK(AlignedBuffer<float>().empty());
+  AlignedBuffer<float> growing;
+  growing.reserve(7);
+  const float* address = growing.data();
+  growing.reserve(3);
+  CHECK(growing.data() == address);
+  growing.reserve(70);
+  CHECK(growing.size() == 70);
+  Pool<int> pool;
+  pool.give(4);
+  CHECK(pool.take([] { return 9; }) == 4);
+  CHECK(pool.take([] { return 9; }) == 9);
 }
 
-TEMPLATE_TEST_CASE("The mean of a frame is that of its finite pixels", "[core]", std::uint8_t,
-                   std::uint16_t, std::int16_t, float, double) {
+TEST_CASE("Large memory that was given back is handed out again, the last piece first", "[core]") {
+  release_kept_memory();
+  constexpr std::size_t bytes = 1000000;
+  void* first = take_memory(bytes);
+  void* second = take_memory(bytes);
+  CHECK(first != second);
+  give_memory(first, bytes);
+  give_memory(second, bytes);
+  CHECK(take_memory(bytes) == second);
+  void* other = take_memory(bytes + 64);  // of another size
+  CHECK(other != first);
+  CHECK(take_memory(bytes) == first);
+  give_memory(first, bytes);
+  give_memory(second, bytes);
+  give_memory(other, bytes + 64);
+  release_kept_memory();
+}
+
+TEST_CASE("A scale has a step that is a power of two, and holds its range", "[core]") {
+  for (const PixelRange range : {PixelRange{0.0, 255.0}, {-3.25, 17.5}, {0.0, 1e-20},
+                                 {-1e30, 0.0}, {0.0, 0.0}, {0.0, 16382.0}, {0.0, 16383.0}}) {
+    const PixelScale scale = PixelScale::of(range, 14);
+    CAPTURE(range.lowest, range.highest, scale.offset, scale.step);
+    int exponent = 0;
+    CHECK(std::frexp(scale.step, &exponent) == 0.5);
+    CHECK(std::fmod(scale.offset, scale.step) == 0.0);
+    CHECK(std::abs(std::nearbyint((range.lowest - scale.offset) / scale.step)) <= 8192.0);
+    CHECK(std::abs(std::nearbyint((range.highest - scale.offset) / scale.step)) <= 8192.0);
+    // No coarser than it must be.
+    CHECK((range.highest - range.lowest) / scale.step >= (range.highest == range.lowest ? 0 : 8191));
+  }
+  CHECK(PixelScale::of({0.0, 255.0}, 14).step == 1.0 / 64.0);
+  CHECK(PixelScale::of({0.0, 16383.0}, 14).step == 2.0);
+}
+
+TEMPLATE_TEST_CASE("The mean of a frame is that of its finite pixels, and so is its range", "[core]",
+                   float, double) {
   const std::uint64_t seed = 11;
   CAPTURE(seed);
   test::Random random(seed);
   auto image = test::noise<TestType>({7, 9}, random);
-  std::vector<TestType> scratch;
   long double sum = 0.0L;
   for (const TestType pixel : image.pixels) sum += pixel;
   // Rows of 9 floats add up to 1e-7 of their size.
   const double tolerance = std::is_same_v<TestType, float> ? 1e-4 : 1e-9;
-  FrameSummary summary = summarize(image.view(), scratch);
+  FrameSummary summary = summarize(image.view());
   CHECK(std::abs(summary.mean - static_cast<double>(sum / 63)) < tolerance);
+  const auto [lowest, highest] = std::minmax_element(image.pixels.begin(), image.pixels.end());
+  CHECK(summary.range.lowest == static_cast<double>(*lowest));
+  CHECK(summary.range.highest == static_cast<double>(*highest));
   CHECK(summary.non_finite == 0);
-  if constexpr (std::is_floating_point_v<TestType>) {
-    sum -= image(3, 4);
-    sum -= image(0, 0);
-    image(3, 4) = std::numeric_limits<TestType>::quiet_NaN();
-    image(0, 0) = -std::numeric_limits<TestType>::infinity();
-    summary = summarize(image.view(), scratch);
-    CHECK(summary.non_finite == 2);
-    CHECK(std::abs(summary.mean - static_cast<double>(sum / 61)) < tolerance);
-    const test::Image<TestType> dead({2, 2}, std::numeric_limits<TestType>::quiet_NaN());
-    summary = summarize(dead.view(), scratch);
-    CHECK(summary.non_finite == 4);
-    CHECK(summary.mean == 0.0);
-  }
+  sum -= image(3, 4);
+  sum -= image(0, 0);
+  image(3, 4) = std::numeric_limits<TestType>::quiet_NaN();
+  image(0, 0) = -std::numeric_limits<TestType>::infinity();
+  image(5, 5) = TestType{-1000};
+  image(5, 6) = TestType{2000};
+  sum = 0.0L;
+  for (const TestType pixel : image.pixels) sum += std::isfinite(pixel) ? pixel : TestType{0};
+  summary = summarize(image.view());
+  CHECK(summary.non_finite == 2);
+  CHECK(std::abs(summary.mean - static_cast<double>(sum / 61)) < tolerance);
+  CHECK(summary.range.lowest == -1000.0);
+  CHECK(summary.range.highest == 2000.0);
+  const test::Image<TestType> dead({2, 2}, std::numeric_limits<TestType>::quiet_NaN());
+  summary = summarize(dead.view());
+  CHECK(summary.non_finite == 4);
+  CHECK(summary.mean == 0.0);
 }
 
 TEST_CASE("A frame of huge floats has a finite mean", "[core]") {
   const test::Image<float> image({4, 5}, std::numeric_limits<float>::max());
-  std::vector<float> scratch;
-  const FrameSummary summary = summarize(image.view(), scratch);
+  const FrameSummary summary = summarize(image.view());
   CHECK(summary.non_finite == 0);
   CHECK(summary.mean == static_cast<double>(std::numeric_limits<float>::max()));
 }
 
-TEST_CASE("A centred frame has no mean, and knows its energy", "[core]") {
+TEST_CASE("A centred frame is less its offset, and knows its energy", "[core]") {
   test::Image<std::uint16_t> image({3, 5}, 60001);
-  std::vector<std::uint16_t> scratch;
   std::vector<float> out(15, -1.0F);
-  CHECK(load_centred(image.view(), 60001.0, scratch, out.data()) == 0.0);
+  CHECK(load_centred(image.view(), 60001.0, out.data()) == 0.0);
   CHECK(out == std::vector<float>(15, 0.0F));
   image(2, 4) = 60016;
-  CHECK(load_centred(image.view(), 60002.0, scratch, out.data()) == 14.0 * 1.0 + 14.0 * 14.0);
+  CHECK(load_centred(image.view(), 60002.0, out.data()) == 14.0 * 1.0 + 14.0 * 14.0);
   CHECK(out.front() == -1.0F);
   CHECK(out.back() == 14.0F);
+  CHECK(energy_about_mean(14.0 + 14.0 * 14.0, 0.0, {3, 5}) == 210.0);
+  CHECK(energy_about_mean(15.0, 15.0, {3, 5}) == 0.0);
 }
 
 TEST_CASE("A frame is flat where all of its pixels are the same", "[core]") {

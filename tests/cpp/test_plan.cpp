@@ -173,17 +173,19 @@ TEST_CASE("On one thread a walk is depth first", "[plan]") {
 TEST_CASE("Planned counts are those counted by hand", "[plan]") {
   // Three leaves of three frames under one node of three templates.
   const TreePlan plan = plan_tree(9, 0, 3);
-  const TreeCounts counts = planned_counts(plan, ChunkSettings{}, 1);
+  const TreeCounts counts = planned_counts(plan, ChunkSettings{}, 1, false);
   CHECK(counts.leaves == 3);
   CHECK(counts.nodes == 1);
   CHECK(counts.registrations == 3 * 2 + 2 * 2);
   CHECK(counts.spectra == 3 * 3 + 7);  // 7, not 9: the outermost slots are never used
-  CHECK(counts.warps == 3 * 3 + 9);
+  CHECK(counts.warps == 3 * 3 + 3 + 2);  // the slots' sums, and the outermost slots
   CHECK(counts.runs == std::vector<std::uint32_t>(4, 1));
-  const TreeCounts plain = planned_counts(plan, ChunkSettings{.alt_error = std::nullopt}, 1);
+  const TreeCounts plain = planned_counts(plan, ChunkSettings{.alt_error = std::nullopt}, 1, false);
   CHECK(plain.registrations == 3 * 2 + 2);
   CHECK(plain.spectra == 9 + 3);
   CHECK(plain.warps == 9 + 3);
+  const TreeCounts highest = planned_counts(plan, {.aggregation = Aggregation::max}, 1, false);
+  CHECK(highest.warps == 3 * 3 + 9);  // a maximum needs every slot warped
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "stillscope/movie/estimate_motion.hpp"
-#include "stillscope/tree/executor.hpp"
+#include "stillscope/core/executor.hpp"
 #include "support/catch.hpp"
 #include "support/images.hpp"
 #include "support/thread_executor.hpp"

@@ -17,14 +17,13 @@
 namespace stillscope {
 namespace {
 
-// Pixels. The reference works in double, the library's templates are float32: measured 1.7e-6.
-// Where integers truncate, a rounding may cross a whole number: room for that, measured 6e-7.
+// Pixels. The reference works in double, the library's templates have 14 bits: measured 4.4e-4 on
+// these frames of 270 pixels (the error falls with their number's root). Where integers truncate, a
+// rounding may cross a whole number: measured 2.1e-3.
 template <class T>
-constexpr double shift_tolerance = std::is_integral_v<T> ? 1e-3 : 2e-5;
-// Grey levels of 255, mean over a template: measured 4.7e-5, and 7.4e-3 for integers (2 pixels of
-// 270 one level off).
-template <class T>
-constexpr double template_tolerance = std::is_integral_v<T> ? 5e-2 : 5e-4;
+constexpr double shift_tolerance = std::is_integral_v<T> ? 6e-3 : 1.5e-3;
+// Grey levels of 255, mean over a template: measured 1.5e-2.
+constexpr double template_tolerance = 5e-2;
 
 constexpr Extent extent{15, 18};
 
@@ -88,7 +87,7 @@ void check_equal(const MotionEstimate& found, const test::ReferenceTree::Item& e
       sum += std::abs(merged.pixels[i] - plane.pixels[i]);
     }
     CAPTURE(slot);
-    CHECK(sum / static_cast<double>(plane.pixels.size()) < template_tolerance<T>);
+    CHECK(sum / static_cast<double>(plane.pixels.size()) < template_tolerance);
   }
 }
 
@@ -250,7 +249,13 @@ TEST_CASE("Chunks by hand and their results by hand are the movie's estimate", "
       StackView<const float>(stack.data(), 3, extent), settings, SerialExecutor(), shifts);
   const MotionEstimate whole =
       estimate_motion<float>(movie.view(), {.tree = settings, .chunk = 9}, SerialExecutor());
-  CHECK(top.shifts == whole.shifts);
+  // The chunks' own templates have full precision, nodes within a tree 14 bits.
+  REQUIRE(top.shifts.size() == whole.shifts.size());
+  for (std::size_t i = 0; i < top.shifts.size(); ++i) {
+    const Shift difference = top.shifts[i] - whole.shifts[i];
+    CHECK(std::abs(difference.height) < shift_tolerance<float>);
+    CHECK(std::abs(difference.width) < shift_tolerance<float>);
+  }
 }
 
 TEST_CASE("Frames that are not circular enough are no templates", "[tree]") {

@@ -32,8 +32,9 @@ test::Image<float> warped(const FrameView<const T>& frame, Shift shift, float fi
   test::Image<float> out(frame.extent());
   const Translation translation(shift, frame.extent(), grid);
   RowWarper<T> warper;
+  warper.begin(frame, translation, fill);
   for (std::size_t y = 0; y < frame.height(); ++y) {
-    warper(frame, translation, fill, y, out.pixels.data() + y * frame.width());
+    warper(y, out.pixels.data() + y * frame.width());
   }
   return out;
 }

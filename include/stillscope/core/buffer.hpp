@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// Aligned memory, and a pool that hands the same buffers out again.
+/// Aligned memory that is handed out again and again.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +12,15 @@
 
 namespace stillscope {
 
+/// Memory of at least `bytes` bytes at a 64-byte boundary. A fresh frame costs as much as a Fourier
+/// transform, in page faults; so large pieces that were given back are kept for the next ones of
+/// their size, up to 128 MiB in a process. Thread-safe. Throws `std::bad_alloc`.
+[[nodiscard]] void* take_memory(std::size_t bytes);
+/// Gives back what `take_memory(bytes)` returned.
+void give_memory(void* memory, std::size_t bytes) noexcept;
+/// Returns all that is kept to the system.
+void release_kept_memory() noexcept;
+
 /// Uninitialised memory for `size` elements at a 64-byte boundary; move-only.
 template <class T>
 class AlignedBuffer {
@@ -20,7 +29,7 @@ class AlignedBuffer {
 
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size)
-      : data_(static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{alignment}))),
+      : data_(static_cast<T*>(take_memory(size * sizeof(T))), Give{size * sizeof(T)}),
         size_(size) {}
 
   AlignedBuffer(AlignedBuffer&& other) noexcept
@@ -31,22 +40,27 @@ class AlignedBuffer {
     return *this;
   }
 
+  /// Makes it hold at least `size` elements; what it held is lost where it grows.
+  void reserve(std::size_t size) {
+    if (size_ < size) *this = AlignedBuffer(size);
+  }
+
   [[nodiscard]] T* data() const { return data_.get(); }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return data_ == nullptr; }
   [[nodiscard]] std::span<T> span() const { return {data_.get(), size_}; }
 
  private:
-  struct Delete {
-    void operator()(T* data) const { ::operator delete (data, std::align_val_t{alignment}); }
+  struct Give {
+    std::size_t bytes = 0;
+    void operator()(T* data) const { give_memory(data, bytes); }
   };
 
-  std::unique_ptr<T, Delete> data_;
+  std::unique_ptr<T, Give> data_;
   std::size_t size_ = 0;
 };
 
-/// A thread-safe free list. A fresh frame-sized buffer costs as much as a Fourier transform, in
-/// page faults; so whatever is used again and again (templates, workspaces) is taken from here.
+/// A thread-safe free list for what is used again and again, such as workspaces.
 template <class Item>
 class Pool {
  public:

@@ -2,12 +2,15 @@
 /// Row-wise access to strided frames: kernels see contiguous rows, whatever the view's strides.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
-#include <type_traits>
+#include <limits>
 #include <vector>
 
 #include "stillscope/core/error.hpp"
+#include "stillscope/core/pixel_scale.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 
@@ -23,40 +26,44 @@ template <Pixel T>
   return scratch.data();
 }
 
-/// Mean of a frame's finite pixels, and how many are not finite.
+/// What a look at a frame of floats tells.
 struct FrameSummary {
-  double mean = 0.0;  ///< 0 where no pixel is finite.
+  double mean = 0.0;  ///< Of the finite pixels; 0 where there is none.
+  PixelRange range;   ///< Of the finite pixels; 0 to 0 where there is none.
   std::size_t non_finite = 0;
 };
 
-/// Exact for integers; floats are added in their own precision along a row, in double across rows.
-template <Pixel T>
-[[nodiscard]] FrameSummary summarize(const FrameView<const T>& frame, std::vector<T>& scratch) {
+/// Rows are contiguous.
+template <std::floating_point T>
+[[nodiscard]] FrameSummary summarize(const FrameView<const T>& frame) {
   const auto area = static_cast<double>(frame.extent().area());
-  ProductSum<T> total{};
+  double total = 0.0;
+  T lowest = std::numeric_limits<T>::infinity();
+  T highest = -lowest;
   for (std::size_t y = 0; y < frame.height(); ++y) {
-    total += pixel_kernels<T>().sum(contiguous_row(frame, y, scratch), frame.width());
+    total += static_cast<double>(pixel_kernels<T>().sum(frame.row(y), frame.width()));
+    pixel_kernels<T>().range(frame.row(y), frame.width(), &lowest, &highest);
   }
-  if constexpr (std::is_integral_v<T>) {
-    return {static_cast<double>(total) / area, 0};
-  } else {
-    // A finite sum has finite terms; only the others need the slow look.
-    if (std::isfinite(total)) return {total / area, 0};
-    FrameSummary summary;
-    long double sum = 0.0L;
-    for (std::size_t y = 0; y < frame.height(); ++y) {
-      for (std::size_t x = 0; x < frame.width(); ++x) {
-        if (std::isfinite(frame(y, x))) {
-          sum += frame(y, x);
-        } else {
-          ++summary.non_finite;
-        }
-      }
+  // A finite sum has finite terms; only the others need the slow look.
+  if (std::isfinite(total)) {
+    return {total / area, {static_cast<double>(lowest), static_cast<double>(highest)}, 0};
+  }
+  FrameSummary summary;
+  long double sum = 0.0L;
+  std::size_t finite = 0;
+  for (std::size_t y = 0; y < frame.height(); ++y) {
+    for (std::size_t x = 0; x < frame.width(); ++x) {
+      const T pixel = frame(y, x);
+      if (!std::isfinite(pixel)) continue;
+      sum += pixel;
+      const auto value = static_cast<double>(pixel);
+      if (finite++ == 0) summary.range = {value, value};
+      summary.range.include(value);
     }
-    const std::size_t finite = frame.extent().area() - summary.non_finite;
-    if (finite > 0) summary.mean = static_cast<double>(sum / static_cast<long double>(finite));
-    return summary;
   }
+  summary.non_finite = frame.extent().area() - finite;
+  if (finite > 0) summary.mean = static_cast<double>(sum / static_cast<long double>(finite));
+  return summary;
 }
 
 /// True where every pixel of `frame` is the same; leaves at the first that is not.
@@ -79,14 +86,18 @@ inline void check_energy(double energy, Extent extent) {
                 std::sqrt(energy / area));
 }
 
-/// out = frame - mean, in C order. Returns the energy, the sum of the squares of `out`.
+/// Sum of squares about the mean, from that about another value and the sum less that value.
+[[nodiscard]] inline double energy_about_mean(double energy, double sum, Extent extent) {
+  return std::max(0.0, energy - sum * sum / static_cast<double>(extent.area()));
+}
+
+/// out = frame - offset, in C order. Returns the sum of the squares of `out`. Rows are contiguous.
 template <Pixel T>
-double load_centred(const FrameView<const T>& frame, double mean, std::vector<T>& scratch,
-                    float* out) {
+double load_centred(const FrameView<const T>& frame, double offset, float* out) {
   double energy = 0.0;
   for (std::size_t y = 0; y < frame.height(); ++y, out += frame.width()) {
-    const T* row = contiguous_row(frame, y, scratch);
-    energy += static_cast<double>(pixel_kernels<T>().centre(row, frame.width(), mean, out));
+    energy += static_cast<double>(
+        pixel_kernels<T>().centre(frame.row(y), frame.width(), offset, out));
   }
   return energy;
 }

@@ -43,6 +43,12 @@ struct PixelOffset {
   std::ptrdiff_t height = 0;
   std::ptrdiff_t width = 0;
 
+  friend constexpr PixelOffset operator+(PixelOffset a, PixelOffset b) {
+    return {a.height + b.height, a.width + b.width};
+  }
+  friend constexpr PixelOffset operator-(PixelOffset a, PixelOffset b) {
+    return {a.height - b.height, a.width - b.width};
+  }
   friend constexpr bool operator==(const PixelOffset&, const PixelOffset&) = default;
 };
 

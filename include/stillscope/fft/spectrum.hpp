@@ -15,20 +15,21 @@
 
 namespace stillscope {
 
-/// `rfft2` of a frame with its mean removed.
+/// `rfft2` of a frame less its offset.
 struct Spectrum {
   AlignedBuffer<std::complex<float>> values;
   double energy = 0.0;   ///< Sum of the squares of the frame's pixels less their mean.
   bool is_flat = false;  ///< Every pixel of the frame is the same.
 };
 
-/// product = src * conj(dst), the spectrum of the cross-correlation of Eq. (1), without its
-/// constant term: a constant moves no peak, and large ones cost precision. `product` is neither of
-/// the factors.
+/// product = gain src conj(dst), the spectrum of the cross-correlation of Eq. (1), without its
+/// constant term: a constant moves no peak, and large ones cost precision. `gain` has a factor for
+/// each coefficient, or is null. `product` is neither of the factors.
 inline void cross_power(const std::complex<float>* src, const std::complex<float>* dst,
-                        std::size_t size, std::complex<float>* product) {
+                        std::size_t size, std::complex<float>* product,
+                        const float* gain = nullptr) {
   float_kernels().multiply_conjugate(reinterpret_cast<const float*>(src),
-                                     reinterpret_cast<const float*>(dst), size,
+                                     reinterpret_cast<const float*>(dst), gain, size,
                                      reinterpret_cast<float*>(product));
   product[0] = 0.0F;
 }

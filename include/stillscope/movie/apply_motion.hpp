@@ -6,7 +6,7 @@
 
 #include "stillscope/core/types.hpp"
 #include "stillscope/core/view.hpp"
-#include "stillscope/tree/executor.hpp"
+#include "stillscope/core/executor.hpp"
 #include "stillscope/warp/translation.hpp"
 
 namespace stillscope {

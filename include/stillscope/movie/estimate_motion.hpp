@@ -6,7 +6,7 @@
 
 #include "stillscope/core/settings.hpp"
 #include "stillscope/core/view.hpp"
-#include "stillscope/tree/executor.hpp"
+#include "stillscope/core/executor.hpp"
 #include "stillscope/tree/motion_estimate.hpp"
 
 namespace stillscope {

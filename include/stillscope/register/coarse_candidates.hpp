@@ -14,38 +14,55 @@
 #include "stillscope/fft/real_fft.hpp"
 #include "stillscope/fft/spectrum.hpp"
 #include "stillscope/register/coarse_grid.hpp"
-#include "stillscope/register/exact_correlation.hpp"
+#include "stillscope/register/frame_ref.hpp"
 #include "stillscope/register/peak.hpp"
 
 namespace stillscope {
 
-/// Nominates for the coarse-to-fine registrar: docs/algorithm.md, "Coarse to fine". Keeps the
-/// pooled frames' spectra until they are released; one object a thread.
+/// Places that could hold the peak of a full-size correlation.
+struct Nominees {
+  /// A hill of the small correlation.
+  struct Hill {
+    PixelOffset top;  ///< The whole pixel nearest to its top.
+    double radius;    ///< How far from there [px] noise could put the highest value.
+  };
+  /// What does not move along an axis, or both, correlates there, in waves too fine for the grid.
+  struct Still {
+    PixelOffset at;
+    PixelOffset across;  ///< A step along the axis without motion; none: neither has any.
+    double slack;  ///< How much higher than there the correlation can get along the other axis.
+  };
+
+  std::vector<Hill> hills;
+  std::vector<Still> stills;
+};
+
+/// Nominates on one grid: docs/algorithm.md, "Coarse to fine". Keeps the pooled frames' spectra
+/// until they are released; one object a thread.
 template <Pixel T>
 class CoarseCandidates {
  public:
-  static constexpr std::size_t pooling = 4;
-
-  /// Where a climb begins; from a wide one, the neighbourhood is searched first.
-  struct Start {
-    PixelOffset at;
-    bool is_wide;
-  };
-
   /// What is kept of a frame.
   struct Pooled : Spectrum {
     double fine_energy = 0.0;  ///< Energy that pooling lost.
+    PixelRange range;          ///< Of the pixels; float types only.
   };
 
-  /// `transform_margin`: as of the full-size registrar.
-  CoarseCandidates(Extent extent, double transform_margin)
+  /// `pooling`: pixels a cell, about. `is_finest`: no finer grid can be asked. `transform_margin`:
+  /// as of the full-size registrar.
+  CoarseCandidates(Extent extent, std::size_t pooling, bool is_finest, double transform_margin,
+                   FftPlanning planning)
       : extent_(extent),
+        is_finest_(is_finest),
         transform_margin_(transform_margin),
+        rival_share_(rival_share_of_pixel * static_cast<double>(pooling)),
         grid_(extent, pooling),
-        fft_(grid_.extent(), FftPlanning::thorough),
+        fft_(grid_.extent(), planning),
         plane_(grid_.extent().area()),
         product_(fft_.spectrum_size()),
-        gain_(fft_.spectrum_size()) {
+        gain_(fft_.spectrum_size()),
+        power_weights_(fft_.spectrum_size()),
+        row_highest_(grid_.extent().height) {
     // Pooling weakens a wave of k periods by sinc(k / cells) on each axis, in both frames.
     const Extent cells = grid_.extent();
     const double scale = area_scale() / static_cast<double>(cells.area());
@@ -54,138 +71,183 @@ class CoarseCandidates {
           std::numbers::pi * static_cast<double>(std::min(k, n - k)) / static_cast<double>(n);
       return x == 0.0 ? 1.0 : std::pow(x / std::sin(x), 2);
     };
+    std::vector<double> column_gains;
+    for (std::size_t x = 0; x < columns(); ++x) column_gains.push_back(power_gain(x, cells.width));
     for (std::size_t y = 0; y < cells.height; ++y) {
-      for (std::size_t x = 0; x < cells.width / 2 + 1; ++x) {
-        gain_[y * (cells.width / 2 + 1) + x] =
-            static_cast<float>(scale * power_gain(y, cells.height) * power_gain(x, cells.width));
+      const double row_gain = scale * power_gain(y, cells.height);
+      for (std::size_t x = 0; x < columns(); ++x) {
+        // Parseval: a half spectrum counts twice but for its first column and, where the width is
+        // even, its last. The constant term is not a wave.
+        const bool is_single = x == 0 || 2 * x == cells.width;
+        const std::size_t i = y * columns() + x;
+        gain_[i] = static_cast<float>(row_gain * column_gains[x]);
+        power_weights_[i] = (is_single ? 1.0F : 2.0F) * gain_[i];
       }
     }
+    power_weights_[0] = 0.0F;
   }
 
+  /// The pooled frame, made at the first request.
   [[nodiscard]] const Pooled& pooled(const FrameRef<T>& frame) {
     return cache_.get(frame.key, [&](Pooled& pooled) {
       if (pooled.values.empty()) {
         pooled.values = AlignedBuffer<std::complex<float>>(fft_.spectrum_size());
       }
       pooled.is_flat = is_flat(frame.view);
-      pooled.energy = grid_.pool(frame.view, frame.mean, gathered_, plane_.data());
+      const PoolTally tally = grid_.pool(frame, plane_.data());
+      pooled.range = {frame.offset + static_cast<double>(tally.lowest),
+                      frame.offset + static_cast<double>(tally.highest)};
       fft_.forward(plane_.data(), pooled.values.data());
+      const double sum = area_scale() * static_cast<double>(pooled.values.data()[0].real());
+      pooled.energy = std::isfinite(tally.energy) ? energy_about_mean(tally.energy, sum, extent_)
+                                                  : tally.energy;
       pooled.fine_energy = std::max(0.0, pooled.energy - coarse_energy(pooled));
-      if (!pooled.is_flat) check_energy(pooled.energy, extent_);
       ++spectra_;
     });
   }
 
-  /// The places that could hold the peak; none where they are too many or a hill is too flat.
-  [[nodiscard]] const std::vector<Start>* operator()(const Pooled& source,
-                                                     const Pooled& destination) {
-    correlate(source, destination);
-    const Extent cells = grid_.extent();
-    const auto highest = static_cast<double>(float_kernels().highest(plane_.data(), plane_.size()));
+  /// The places that could hold the peak; none where they are too many, where a hill is too flat,
+  /// or where pooling lost too much.
+  [[nodiscard]] const Nominees* operator()(const Pooled& source, const Pooled& destination) {
+    cross_power(source.values.data(), destination.values.data(), product_.size(), product_.data(),
+                gain_.data());
+    fft_.inverse(product_.data(), plane_.data());
     const double lost = std::sqrt(source.fine_energy * destination.fine_energy);
-    if (extent_.area() < small_area && lost > small_share * highest) return nullptr;
-    deviation_ = lost / std::sqrt(static_cast<double>(extent_.area()));
-    const double margin = std::max(rival_deviations * deviation_, rival_share * lost);
-    const double rounding = transform_margin_ * std::sqrt(source.energy * destination.energy);
-    const double threshold = highest - margin - rounding;
-    starts_.clear();
-    // A hill's top lies up to half a cell from its highest cell, and so much above it.
-    const double summit = summit_above_highest(highest);
-    for (std::size_t y = 0; y < cells.height; ++y) {
-      const float* row = plane_.data() + y * cells.width;
-      if (static_cast<double>(float_kernels().highest(row, cells.width)) < threshold - summit) {
-        continue;
-      }
-      for (std::size_t x = 0; x < cells.width; ++x) {
-        if (static_cast<double>(row[x]) < threshold - summit || !is_hill(y, x)) continue;
-        if (static_cast<double>(row[x]) + summit_above(y, x) < threshold) continue;
-        const double radius = doubtful_radius(y, x);
-        if (starts_.size() == most_hills || radius > widest_search) return nullptr;
-        starts_.push_back({start_at(y, x), radius > widest_climb});
-      }
+    const Peak peak = highest_cell();
+    const double highest = static_cast<double>(peak.value);
+    if (is_finest_ ? extent_.area() < small_area && lost > small_share * highest
+                   : lost > trusted_share * highest) {
+      return nullptr;
     }
-    nominate_fixed_patterns(highest - lost - rounding);
-    return &starts_;
+    deviation_ = lost / std::sqrt(static_cast<double>(extent_.area()));
+    const double margin = std::max(rival_deviations * deviation_, rival_share_ * lost);
+    const double rounding = transform_margin_ * std::sqrt(source.energy * destination.energy);
+    nominees_.hills.clear();
+    nominees_.stills.clear();
+    // A hill's top lies up to half a cell from its highest cell, and so much above it.
+    const double threshold = highest - margin - rounding;
+    if (!nominate_hills(threshold, 1.5 * summit_above(peak.y, peak.x))) return nullptr;
+    nominate_stills(highest - lost - rounding);
+    return &nominees_;
   }
 
   void release(std::size_t key) { cache_.release(key); }
   void clear() { cache_.clear(); }
   /// Frames pooled and transformed so far.
   [[nodiscard]] std::size_t spectra() const { return spectra_; }
+  /// Standard deviation, at a displacement, of the part of the last correlation that the grid does
+  /// not carry, were that noise.
+  [[nodiscard]] double deviation() const { return deviation_; }
 
  private:
   // The part of the correlation that the grid cannot carry is at most the root of the product of
   // the energies lost; and where what was lost is noise, a sum of so many unrelated products that
   // 8 standard deviations, that root / sqrt(pixels), bound it. A rival is out of the race where the
-  // small correlation has it further below the peak than the larger of 8 deviations and this share
-  // of the root. Small frames, whose full-size transform costs little, go there at once where they
-  // lost more than a small share of the peak.
+  // small correlation has it further below the peak than the larger of 8 deviations and a share of
+  // the root, which grows with the length of the waves that were lost. Small frames, whose
+  // full-size transform costs little, go there at once where they lost more than a small share of
+  // the peak.
   static constexpr double rival_deviations = 8.0;
-  static constexpr double rival_share = 0.05;
+  static constexpr double rival_share_of_pixel = 0.0125;
   static constexpr std::size_t small_area = 160 * 160;
   static constexpr double small_share = 0.02;
+  static constexpr double trusted_share = 1.0;
+  // Along an axis that does move, the best place is known to a pixel or two of a cell.
+  static constexpr double slope_share = 0.125;
   // Noise can put the highest value anywhere on a hill's top that is lower by so many deviations.
   // Up to the first radius [px] a climb finds it; up to the second the neighbourhood is searched;
   // beyond, the full-size registrar is asked.
   static constexpr double hill_deviations = 5.0;
+
+ public:
   static constexpr double widest_climb = 2.0;
   static constexpr double widest_search = 4.5;
+
+ private:
   // Hills that are looked at exactly before the full-size registrar is cheaper.
   static constexpr std::size_t most_hills = 6;
 
-  /// The energy of the waves that the grid can carry (Parseval; a half spectrum counts twice but
-  /// for its first column and, where the width is even, its last).
+  struct Peak {
+    float value;
+    std::size_t y;
+    std::size_t x;
+  };
+
+  [[nodiscard]] std::size_t columns() const { return grid_.extent().width / 2 + 1; }
+
+  /// The energy of the waves that the grid can carry.
   [[nodiscard]] double coarse_energy(const Pooled& pooled) const {
-    const Extent cells = grid_.extent();
-    const std::size_t columns = cells.width / 2 + 1;
-    double energy = 0.0;
-    for (std::size_t y = 0; y < cells.height; ++y) {
-      for (std::size_t x = 0; x < columns; ++x) {
-        const bool is_single = x == 0 || 2 * x == cells.width;
-        energy += (is_single ? 1.0 : 2.0) *
-                  static_cast<double>(gain_[y * columns + x] *
-                                      std::norm(pooled.values.data()[y * columns + x]));
-      }
-    }
-    return energy;
+    return static_cast<double>(float_kernels().weighted_power(
+        reinterpret_cast<const float*>(pooled.values.data()), power_weights_.data(),
+        power_weights_.size()));
   }
 
   /// Pixels a cell: a product of cells stands for so many products of pixels.
   [[nodiscard]] double area_scale() const { return grid_.row_scale() * grid_.column_scale(); }
 
-  /// plane_ = the small correlation, in units of the full-size one.
-  void correlate(const Pooled& source, const Pooled& destination) {
-    cross_power(source.values.data(), destination.values.data(), product_.size(), product_.data());
-    for (std::size_t i = 0; i < product_.size(); ++i) product_.data()[i] *= gain_[i];
-    fft_.inverse(product_.data(), plane_.data());
+  [[nodiscard]] const float* plane_row(std::size_t y) const {
+    return plane_.data() + y * grid_.extent().width;
+  }
+
+  /// The first highest cell; fills `row_highest_`.
+  Peak highest_cell() {
+    const Extent cells = grid_.extent();
+    for (std::size_t y = 0; y < cells.height; ++y) {
+      row_highest_[y] = float_kernels().highest(plane_row(y), cells.width);
+    }
+    const auto row = std::max_element(row_highest_.begin(), row_highest_.end());
+    const auto y = static_cast<std::size_t>(row - row_highest_.begin());
+    const float* first = std::max_element(plane_row(y), plane_row(y) + cells.width);
+    return {*row, y, static_cast<std::size_t>(first - plane_row(y))};
+  }
+
+  /// False where there are too many hills, or too flat a one.
+  bool nominate_hills(double threshold, double summit) {
+    const Extent cells = grid_.extent();
+    const double widest = is_finest_ ? widest_search : widest_climb;
+    for (std::size_t y = 0; y < cells.height; ++y) {
+      if (static_cast<double>(row_highest_[y]) < threshold - summit) continue;
+      const float* row = plane_row(y);
+      for (std::size_t x = 0; x < cells.width; ++x) {
+        if (static_cast<double>(row[x]) < threshold - summit || !is_hill(y, x)) continue;
+        if (static_cast<double>(row[x]) + summit_above(y, x) < threshold) continue;
+        const double radius = doubtful_radius(y, x);
+        if (nominees_.hills.size() == most_hills || radius > widest) return false;
+        nominees_.hills.push_back({top_of(y, x), radius});
+      }
+    }
+    return true;
   }
 
   /// What does not move (fixed-pattern noise, stripes) correlates at no displacement along one axis
   /// or both, in waves too fine for the grid: the best places there, where they could be the peak.
-  void nominate_fixed_patterns(double threshold) {
+  void nominate_stills(double threshold) {
     const Extent cells = grid_.extent();
-    std::size_t best_x = 0;
+    const auto best_x =
+        static_cast<std::size_t>(std::max_element(plane_row(0), plane_row(1)) - plane_row(0));
     std::size_t best_y = 0;
-    for (std::size_t x = 0; x < cells.width; ++x) {
-      if (cell(0, x, 1, 1) > cell(0, best_x, 1, 1)) best_x = x;
-    }
     for (std::size_t y = 0; y < cells.height; ++y) {
-      if (cell(y, 0, 1, 1) > cell(best_y, 0, 1, 1)) best_y = y;
+      if (*plane_row(y) > *plane_row(best_y)) best_y = y;
     }
-    const auto add = [&](std::size_t y, std::size_t x, bool keep_y, bool keep_x) {
-      if (static_cast<double>(cell(y, x, 1, 1)) + summit_above(y, x) < threshold) return;
-      PixelOffset at = start_at(y, x);
-      if (keep_y) at.height = 0;
-      if (keep_x) at.width = 0;
-      const auto is_near = [&](const Start& start) {
-        return std::abs(start.at.height - at.height) <= 1 &&
-               std::abs(start.at.width - at.width) <= 1;
-      };
-      if (std::none_of(starts_.begin(), starts_.end(), is_near)) starts_.push_back({at, false});
+    const auto add = [&](std::size_t y, std::size_t x, PixelOffset across) {
+      if (static_cast<double>(plane_row(y)[x]) + summit_above(y, x) < threshold) return;
+      PixelOffset at = top_of(y, x);
+      double slack = rival_deviations * deviation_;
+      if (across.height == 1) {
+        at.height = 0;
+        slack += slope_share * drop(y, x, 1, 0);
+      } else if (across.width == 1) {
+        at.width = 0;
+        slack += slope_share * drop(y, x, 0, 1);
+      } else {
+        at = {};
+        slack = 0.0;
+      }
+      nominees_.stills.push_back({at, across, slack});
     };
-    add(0, 0, true, true);
-    add(0, best_x, true, false);
-    add(best_y, 0, false, true);
+    add(0, 0, {});
+    add(0, best_x, {1, 0});
+    add(best_y, 0, {0, 1});
   }
 
   /// How far from a hill's top [px] noise could put the highest value: where the hill has fallen by
@@ -203,25 +265,26 @@ class CoarseCandidates {
     return std::sqrt(2.0 * hill_deviations * deviation_ / std::max(least, 1e-30));
   }
 
+  /// How much lower the neighbour (i - 1, j - 1) of a cell is.
+  [[nodiscard]] double drop(std::size_t y, std::size_t x, std::size_t i, std::size_t j) const {
+    return std::fabs(static_cast<double>(cell(y, x, 1, 1) - cell(y, x, i, j)));
+  }
+
   /// How much a parabola's vertex can lie above its middle sample, on both axes together.
   [[nodiscard]] double summit_above(std::size_t y, std::size_t x) const {
-    const auto drop = [&](std::size_t i, std::size_t j) {
-      return static_cast<double>(cell(y, x, 1, 1) - cell(y, x, i, j));
-    };
-    return (drop(0, 1) + drop(2, 1) + drop(1, 0) + drop(1, 2)) / 8.0;
+    const float centre = cell(y, x, 1, 1);
+    const float around = cell(y, x, 0, 1) + cell(y, x, 2, 1) + cell(y, x, 1, 0) + cell(y, x, 1, 2);
+    return static_cast<double>(4.0F * centre - around) / 8.0;
   }
 
-  [[nodiscard]] double summit_above_highest(double highest) const {
-    const auto values = plane_.span();
-    const auto index = static_cast<std::size_t>(
-        std::find(values.begin(), values.end(), static_cast<float>(highest)) - values.begin());
-    return 1.5 * summit_above(index / grid_.extent().width, index % grid_.extent().width);
-  }
-
+  /// The neighbour (i - 1, j - 1) of a cell; the plane is circular.
   [[nodiscard]] float cell(std::size_t y, std::size_t x, std::size_t i, std::size_t j) const {
     const Extent cells = grid_.extent();
-    return plane_.data()[((y + cells.height + i - 1) % cells.height) * cells.width +
-                         (x + cells.width + j - 1) % cells.width];
+    const auto step = [](std::size_t at, std::size_t by, std::size_t n) {
+      const std::size_t next = at + by;  // one too many
+      return next == 0 ? n - 1 : next > n ? 0 : next - 1;
+    };
+    return plane_row(step(y, i, cells.height))[step(x, j, cells.width)];
   }
 
   [[nodiscard]] bool is_hill(std::size_t y, std::size_t x) const {
@@ -235,7 +298,7 @@ class CoarseCandidates {
   }
 
   /// The whole pixel nearest to a hill's top.
-  [[nodiscard]] PixelOffset start_at(std::size_t y, std::size_t x) const {
+  [[nodiscard]] PixelOffset top_of(std::size_t y, std::size_t x) const {
     float window[3][3];
     for (std::size_t i = 0; i < 3; ++i) {
       for (std::size_t j = 0; j < 3; ++j) window[i][j] = cell(y, x, i, j);
@@ -246,17 +309,20 @@ class CoarseCandidates {
   }
 
   Extent extent_;
+  bool is_finest_;
   double transform_margin_;
+  double rival_share_;
   CoarseGrid grid_;
   RealFft<float> fft_;
   SpectrumCache<Pooled> cache_;
   AlignedBuffer<float> plane_;                  // a pooled frame, then a small correlation
   AlignedBuffer<std::complex<float>> product_;  // consumed by the inverse transform
   std::vector<float> gain_;                     // undoes pooling, and scales to the full size
-  std::vector<Start> starts_;
-  double deviation_ = 0.0;  // of the part of the correlation that the grid cannot carry
+  std::vector<float> power_weights_;
+  std::vector<float> row_highest_;
+  Nominees nominees_;
+  double deviation_ = 0.0;
   std::size_t spectra_ = 0;
-  std::vector<T> gathered_;
 };
 
 }  // namespace stillscope

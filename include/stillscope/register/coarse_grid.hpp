@@ -3,14 +3,15 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <limits>
 #include <vector>
 
-#include "stillscope/core/rows.hpp"
 #include "stillscope/core/view.hpp"
+#include "stillscope/register/frame_ref.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
@@ -33,20 +34,20 @@ class CoarseAxis {
  public:
   CoarseAxis(std::size_t fine, std::size_t coarse)
       : scale_(static_cast<double>(fine) / static_cast<double>(coarse)),
-        taps_(static_cast<std::size_t>(std::ceil(scale_)) + 1),
+        taps_(std::min(static_cast<std::size_t>(std::ceil(scale_)) + 1, fine)),
+        stride_((taps_ + 7) / 8 * 8),
         first_(coarse),
-        weights_(taps_ * coarse) {
+        weights_(stride_ * coarse) {
     for (std::size_t cell = 0; cell < coarse; ++cell) {
       const double begin = scale_ * static_cast<double>(cell);
       const double end = scale_ * static_cast<double>(cell + 1);
       // Taps that would stick out at the end move inwards; their weights say which count.
-      const std::size_t first =
-          std::min(static_cast<std::size_t>(begin), fine - std::min(taps_, fine));
+      const std::size_t first = std::min(static_cast<std::size_t>(begin), fine - taps_);
       first_[cell] = static_cast<std::int32_t>(first);
-      for (std::size_t tap = 0; tap < std::min(taps_, fine); ++tap) {
+      for (std::size_t tap = 0; tap < taps_; ++tap) {
         const auto pixel = static_cast<double>(first + tap);
         const double share = std::min(end, pixel + 1.0) - std::max(begin, pixel);
-        weights_[tap * coarse + cell] = static_cast<float>(std::max(0.0, share) / scale_);
+        weights_[cell * stride_ + tap] = static_cast<float>(std::max(0.0, share) / scale_);
       }
     }
   }
@@ -56,62 +57,78 @@ class CoarseAxis {
   [[nodiscard]] std::size_t cells() const { return first_.size(); }
   /// Pixels that a cell may touch.
   [[nodiscard]] std::size_t taps() const { return taps_; }
-  /// First pixel of each cell.
-  [[nodiscard]] std::span<const std::int32_t> first() const { return first_; }
-  /// weights()[tap * cells() + cell]: share of pixel first()[cell] + tap; a cell's add up to 1.
-  [[nodiscard]] std::span<const float> weights() const { return weights_; }
+  [[nodiscard]] std::size_t stride() const { return stride_; }
+  /// The first pixel of a cell, and the shares of that and the following ones.
+  [[nodiscard]] std::size_t first(std::size_t cell) const {
+    return static_cast<std::size_t>(first_[cell]);
+  }
+  [[nodiscard]] const float* weights(std::size_t cell) const {
+    return weights_.data() + cell * stride_;
+  }
+  /// As the kernels take it; holds while this object lives.
+  [[nodiscard]] PoolAxis pool_axis() const {
+    return {cells(), first_.data(), stride_, weights_.data()};
+  }
 
  private:
   double scale_;
   std::size_t taps_;
+  std::size_t stride_;
   std::vector<std::int32_t> first_;
   std::vector<float> weights_;
 };
 
-/// Pools frames of one size by about `pooling` on each axis.
+/// Pools frames of one size by about `pooling`, at most 15, on each axis. Holds its scratch: one
+/// object a thread.
 class CoarseGrid {
  public:
   CoarseGrid(Extent extent, std::size_t pooling)
       : rows_(extent.height, fast_size((extent.height + pooling - 1) / pooling)),
         columns_(extent.width, fast_size((extent.width + pooling - 1) / pooling)),
-        sums_(extent.width + columns_.taps()) {}
+        row_(extent.width + columns_.stride()) {}
 
   [[nodiscard]] Extent extent() const { return {rows_.cells(), columns_.cells()}; }
   /// Pixels a cell on each axis.
   [[nodiscard]] double row_scale() const { return rows_.scale(); }
   [[nodiscard]] double column_scale() const { return columns_.scale(); }
 
-  /// out = the frame less `mean`, pooled, in C order. Returns the sum of the squares of the frame
-  /// less `mean`.
+  /// out = the frame less its offset, pooled, in C order. Returns the sum of the squares of the
+  /// frame less its offset, not finite where a pixel is not, and where T is a float type the lowest
+  /// and the highest of these differences.
   template <Pixel T>
-  double pool(const FrameView<const T>& frame, double mean, std::vector<T>& scratch, float* out) {
-    const PixelKernels<T>& kernels = pixel_kernels<T>();
-    const std::size_t width = frame.width();
-    double energy = 0.0;
+  PoolTally pool(const FrameRef<T>& frame, float* out) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    PoolTally tally{0.0, infinity, -infinity};
+    std::array<const T*, most_taps> pixels;
     std::size_t counted = 0;  // rows whose energy is in
-    for (std::size_t cell = 0; cell < rows_.cells(); ++cell, out += columns_.cells()) {
-      std::fill(sums_.begin(), sums_.end(), 0.0F);
-      for (std::size_t tap = 0; tap < rows_.taps(); ++tap) {
-        const float weight = rows_.weights()[tap * rows_.cells() + cell];
-        if (weight == 0.0F) continue;
-        const auto y = static_cast<std::size_t>(rows_.first()[cell]) + tap;
-        const float row_energy =
-            kernels.pool_row(contiguous_row(frame, y, scratch), width, mean, weight, sums_.data());
-        if (y == counted) {
-          energy += static_cast<double>(row_energy);
-          ++counted;
-        }
-      }
-      float_kernels().gather(sums_.data(), columns_.first().data(), columns_.weights().data(),
-                             columns_.taps(), columns_.cells(), out);
+    for (std::size_t cell = 0; cell < rows_.cells(); ++cell) {
+      const float* weights = rows_.weights(cell);
+      // The outermost taps may have no share.
+      std::size_t begin = 0;
+      std::size_t end = rows_.taps();
+      while (weights[begin] == 0.0F) ++begin;
+      while (weights[end - 1] == 0.0F) --end;
+      const std::size_t first = rows_.first(cell);
+      for (std::size_t k = begin; k < end; ++k) pixels[k - begin] = frame.view.row(first + k);
+      const std::size_t seen = std::max(counted, first + begin) - (first + begin);
+      // Two cells on: far enough to hide the memory's latency, near enough to stay in the cache.
+      const std::ptrdiff_t ahead =
+          2 * static_cast<std::ptrdiff_t>(rows_.taps()) * frame.view.row_stride();
+      pixel_kernels<T>().pool_rows({pixels.data(), weights + begin, end - begin, seen, ahead},
+                                   frame.view.width(), frame.offset, row_.data(), &tally);
+      counted = first + end;
+      float_kernels().pool_columns(row_.data(), columns_.pool_axis(),
+                                   out + cell * columns_.cells());
     }
-    return energy;
+    return tally;
   }
 
  private:
+  static constexpr std::size_t most_taps = 16;
+
   CoarseAxis rows_;
   CoarseAxis columns_;
-  std::vector<float> sums_;
+  std::vector<float> row_;  // pooled over rows; zeros beyond its end
 };
 
 }  // namespace stillscope

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <memory>
+#include <numbers>
 #include <optional>
 #include <vector>
 
 #include "stillscope/register/coarse_candidates.hpp"
+#include "stillscope/register/exact_correlation.hpp"
 #include "stillscope/register/fft_registrar.hpp"
 #include "stillscope/register/peak.hpp"
 #include "stillscope/register/registrar.hpp"
@@ -17,123 +20,248 @@ namespace stillscope {
 
 /// Gives the full-size registrar's shifts without its transforms (docs/algorithm.md, "Coarse to
 /// fine"): a small correlation of pooled frames nominates, exact sums of Eq. (1) at full size climb
-/// from there and decide. Where the small correlation cannot be trusted, the full-size registrar is
-/// asked, and a fallback counted.
+/// from there and decide. Where the coarsest grid cannot be trusted a finer one is asked, and after
+/// the finest the full-size registrar; both are counted.
 template <Pixel T>
 class CoarseToFineRegistrar final : public Registrar<T> {
  public:
   /// Frames shorter than this on an axis [px] are left to the full-size registrar.
-  static constexpr std::size_t shortest_axis = 8 * CoarseCandidates<T>::pooling;
+  static constexpr std::size_t shortest_axis = 32;
 
   /// `extent` has at least `shortest_axis` pixels on each axis.
-  explicit CoarseToFineRegistrar(Extent extent)
-      : extent_(extent), candidates_(extent, FftRegistrar<T>::transform_margin) {}
+  explicit CoarseToFineRegistrar(Extent extent, FftPlanning planning = FftPlanning::quick)
+      : extent_(extent) {
+    constexpr double margin = FftRegistrar<T>::transform_margin;
+    if (std::min(extent.height, extent.width) >= coarsest_from) {
+      grids_.push_back(
+          std::make_unique<CoarseCandidates<T>>(extent, 8, false, margin, planning));
+    }
+    grids_.push_back(std::make_unique<CoarseCandidates<T>>(extent, 4, true, margin, planning));
+  }
 
   [[nodiscard]] static bool fits(Extent extent) {
     return std::min(extent.height, extent.width) >= shortest_axis;
   }
 
-  [[nodiscard]] Shift shift_to_register(const FrameRef<T>& src, const FrameRef<T>& dst) override {
-    const std::size_t spectra = candidates_.spectra();
-    const auto& source = candidates_.pooled(src);
-    const auto& destination = candidates_.pooled(dst);
-    this->counts_.spectra += candidates_.spectra() - spectra;
+  std::optional<PixelRange> prepare(const FrameRef<T>& frame) override {
+    if constexpr (std::is_integral_v<T>) {
+      return frame.range;
+    } else {
+      const auto& result = pooled(0, frame);
+      if (std::isfinite(result.energy)) return result.range;
+      // Not finite, or too large to be squared.
+      release(frame.key);
+      const FrameSummary summary = summarize(frame.view);
+      return summary.non_finite == 0 ? std::optional(summary.range) : std::nullopt;
+    }
+  }
+
+  [[nodiscard]] Shift shift_to_register(const FrameRef<T>& src, const FrameRef<T>& dst,
+                                        const Executor& executor = SerialExecutor()) override {
     ++this->counts_.registrations;
-    if (source.is_flat || destination.is_flat) return {};
-    const auto* starts = candidates_(source, destination);
-    const auto displacement = starts == nullptr ? std::nullopt : decide(src, dst, *starts);
-    return displacement ? -*displacement : fall_back(src, dst);
+    for (std::size_t level = 0; level < grids_.size(); ++level) {
+      const auto& source = pooled(level, src);
+      const auto& destination = pooled(level, dst);
+      // Every displacement of a flat frame ties, and the first in C order is none.
+      if (source.is_flat || destination.is_flat) return {};
+      check_energy(source.energy, extent_);
+      check_energy(destination.energy, extent_);
+      if (level > 0) ++this->counts_.refinements;
+      const Nominees* nominees = (*grids_[level])(source, destination);
+      if (nominees == nullptr) continue;
+      if (const auto displacement = decide(src, dst, *nominees, executor)) {
+        return -*displacement;
+      }
+    }
+    return fall_back(src, dst, executor);
   }
 
   void release(std::size_t key) override {
-    candidates_.release(key);
+    for (auto& grid : grids_) grid->release(key);
     if (full_size_) full_size_->release(key);
   }
   void clear() override {
-    candidates_.clear();
+    for (auto& grid : grids_) grid->clear();
     if (full_size_) full_size_->clear();
   }
 
  private:
-  using Window = typename ExactCorrelation<T>::Window;
-  using Start = typename CoarseCandidates<T>::Start;
+  using Exact = ExactCorrelation<T>;
+  using Window = typename Exact::Window;
+  using Request = typename Exact::Request;
 
-  static constexpr std::size_t longest_climb = 2 * CoarseCandidates<T>::pooling;
+  // Frames from this size on have cells enough for the coarsest grid.
+  static constexpr std::size_t coarsest_from = 256;
+  static constexpr std::size_t longest_climb = 8;
 
-  Shift fall_back(const FrameRef<T>& src, const FrameRef<T>& dst) {
+  /// A local maximum of the exact correlation.
+  struct Peak {
+    Window window;
+    PixelOffset at;
+  };
+
+  const typename CoarseCandidates<T>::Pooled& pooled(std::size_t level, const FrameRef<T>& frame) {
+    const std::size_t before = grids_[level]->spectra();
+    const auto& result = grids_[level]->pooled(frame);
+    (level == 0 ? this->counts_.spectra : this->counts_.extra_spectra) +=
+        grids_[level]->spectra() - before;
+    return result;
+  }
+
+  Shift fall_back(const FrameRef<T>& src, const FrameRef<T>& dst, const Executor& executor) {
     ++this->counts_.fallbacks;
     if (!full_size_) full_size_ = std::make_unique<FftRegistrar<T>>(extent_);
     const RegistrarCounts before = full_size_->counts();
-    const Shift shift = full_size_->shift_to_register(src, dst);
-    this->counts_.full_spectra += full_size_->counts().spectra - before.spectra;
+    const Shift shift = full_size_->shift_to_register(src, dst, executor);
+    this->counts_.extra_spectra += full_size_->counts().spectra - before.spectra;
     this->counts_.windows += full_size_->counts().windows - before.windows;
     return shift;
   }
 
-  /// The highest of the hills' exact peaks, refined; none where a climb does not end.
+  /// The highest of the exact peaks near the nominees, refined; none where a climb does not end.
   std::optional<Shift> decide(const FrameRef<T>& src, const FrameRef<T>& dst,
-                              const std::vector<Start>& starts) {
-    std::optional<Window> best;
-    std::size_t best_index = 0;
-    for (const Start& start : starts) {
-      PixelOffset centre = start.is_wide ? highest_around(src, dst, start.at) : start.at;
-      const auto window = climb(src, dst, centre);
-      if (!window) return std::nullopt;
-      const std::size_t index = wrap_index(centre.height, extent_.height) * extent_.width +
-                                wrap_index(centre.width, extent_.width);
-      const bool is_higher = !best || (*window)[1][1] > (*best)[1][1];
-      const bool is_tie = best && (*window)[1][1] == (*best)[1][1] && index < best_index;
-      if (is_higher || is_tie) {
-        best = window;
-        best_index = index;
-      }
+                              const Nominees& nominees, const Executor& executor) {
+    // All at once: the frames come from memory once.
+    requests_.clear();
+    for (const Nominees::Hill& hill : nominees.hills) request_around(hill);
+    const auto windows = static_cast<std::ptrdiff_t>(requests_.size());
+    const auto is_covered = [&](PixelOffset at) {
+      return std::any_of(requests_.begin(), requests_.begin() + windows,
+                         [&](const Request& request) { return is_beside(at, request.centre); });
+    };
+    stills_.clear();
+    for (const Nominees::Still& still : nominees.stills) {
+      if (!is_covered(still.at)) stills_.push_back(still);
     }
-    return displacement_at_peak(*best, best_index / extent_.width, best_index % extent_.width,
+    for (const Nominees::Still& still : stills_) {
+      requests_.push_back({still.at, false});
+      if (still.across == PixelOffset{}) continue;
+      requests_.push_back({still.at + still.across, false});
+      requests_.push_back({still.at - still.across, false});
+    }
+    evaluate(src, dst, executor);
+
+    std::optional<Peak> best;
+    const auto climbs = [&](const Request& from) {
+      const auto peak = climb(src, dst, from, executor);
+      if (peak && (!best || is_higher(*peak, *best))) best = peak;
+      return peak.has_value();
+    };
+    starts_.clear();
+    auto request = requests_.begin();
+    for (const Nominees::Hill& hill : nominees.hills) {
+      const auto end = request + static_cast<std::ptrdiff_t>(tiles(hill));
+      starts_.push_back(*std::max_element(request, end, [](const Request& a, const Request& b) {
+        return highest_of(a).value < highest_of(b).value;
+      }));
+      request = end;
+    }
+    points_.assign(request, requests_.end());
+    for (const Request& start : starts_) {
+      if (!climbs(start)) return std::nullopt;
+    }
+    auto point = points_.begin();
+    for (const Nominees::Still& still : stills_) {
+      const auto at = point++;
+      const auto lead = [&](typename Exact::Sum value) {
+        return static_cast<double>(value - at->values[1][1]);
+      };
+      bool is_out = best && (is_beside(still.at, best->at) || lead(best->window[1][1]) > still.slack);
+      if (still.across != PixelOffset{}) {
+        // Not even the highest of its neighbours across the axis without motion.
+        const double higher = std::max(lead(point->values[1][1]), lead((point + 1)->values[1][1]));
+        is_out = is_out || higher > still.slack;
+        point += 2;
+      }
+      if (is_out) continue;
+      requests_.assign(1, {still.at});
+      evaluate(src, dst, executor);
+      if (!climbs(Request(requests_.front()))) return std::nullopt;
+    }
+    const std::size_t index = index_of(best->at);
+    return displacement_at_peak(best->window, index / extent_.width, index % extent_.width,
                                 extent_);
   }
 
-  Window window_at(const FrameRef<T>& src, const FrameRef<T>& dst, PixelOffset centre) {
-    ++this->counts_.windows;
-    return exact_(src, dst, centre);
-  }
-
-  /// The highest of the 9x9 displacements round `middle`.
-  PixelOffset highest_around(const FrameRef<T>& src, const FrameRef<T>& dst, PixelOffset middle) {
-    PixelOffset best = middle;
-    std::optional<typename ExactCorrelation<T>::Sum> highest;
+  /// One window, or as many side by side as noise makes doubtful.
+  void request_around(const Nominees::Hill& hill) {
+    requests_.push_back({hill.top});
+    if (tiles(hill) == 1) return;
     for (const std::ptrdiff_t dy : {-3, 0, 3}) {
       for (const std::ptrdiff_t dx : {-3, 0, 3}) {
-        const PixelOffset centre{middle.height + dy, middle.width + dx};
-        const Window window = window_at(src, dst, centre);
-        for (std::size_t k = 0; k < 9; ++k) {
-          if (highest && window[k / 3][k % 3] <= *highest) continue;
-          highest = window[k / 3][k % 3];
-          best = {centre.height + static_cast<std::ptrdiff_t>(k / 3) - 1,
-                  centre.width + static_cast<std::ptrdiff_t>(k % 3) - 1};
-        }
+        if (dy == 0 && dx == 0) continue;
+        if (dy != 0 && dx != 0 && tiles(hill) == 5) continue;
+        requests_.push_back({hill.top + PixelOffset{dy, dx}});
       }
     }
-    return best;
   }
 
-  /// Moves `centre` to the best of the 3x3 round it until that is the centre.
-  std::optional<Window> climb(const FrameRef<T>& src, const FrameRef<T>& dst, PixelOffset& centre) {
+  /// How many windows: those whose nearest displacement lies within the radius. Beside the first
+  /// one these are 2 px away on the axes, and 2 px on both in the corners.
+  static std::size_t tiles(const Nominees::Hill& hill) {
+    if (hill.radius <= CoarseCandidates<T>::widest_climb) return 1;
+    return hill.radius <= 2.0 * std::numbers::sqrt2 ? 5 : 9;
+  }
+
+  void evaluate(const FrameRef<T>& src, const FrameRef<T>& dst, const Executor& executor) {
+    exact_(src, dst, requests_, executor);
+    for (const Request& request : requests_) {
+      ++(request.is_window ? this->counts_.windows : this->counts_.points);
+    }
+  }
+
+  struct Highest {
+    typename Exact::Sum value;
+    PixelOffset at;
+  };
+
+  /// The highest value of a window, the middle one where others tie with it.
+  static Highest highest_of(const Request& request) {
+    std::size_t best = 4;
+    for (std::size_t k = 0; k < 9; ++k) {
+      if (request.values[k / 3][k % 3] > request.values[best / 3][best % 3]) best = k;
+    }
+    return {request.values[best / 3][best % 3],
+            request.centre + PixelOffset{static_cast<std::ptrdiff_t>(best / 3) - 1,
+                                         static_cast<std::ptrdiff_t>(best % 3) - 1}};
+  }
+
+  /// Moves to the best of the nine until that is the middle one.
+  std::optional<Peak> climb(const FrameRef<T>& src, const FrameRef<T>& dst, Request at,
+                            const Executor& executor) {
     for (std::size_t step = 0; step <= longest_climb; ++step) {
-      const Window window = window_at(src, dst, centre);
-      std::size_t best = 4;
-      for (std::size_t k = 0; k < 9; ++k) {
-        if (window[k / 3][k % 3] > window[best / 3][best % 3]) best = k;
-      }
-      if (best == 4) return window;
-      centre.height += static_cast<std::ptrdiff_t>(best / 3) - 1;
-      centre.width += static_cast<std::ptrdiff_t>(best % 3) - 1;
+      const Highest highest = highest_of(at);
+      if (highest.at == at.centre) return Peak{at.values, at.centre};
+      requests_.assign(1, {highest.at});
+      evaluate(src, dst, executor);
+      at = requests_.front();
     }
     return std::nullopt;
   }
 
+  /// True where the window round `centre` holds `at`.
+  static bool is_beside(PixelOffset at, PixelOffset centre) {
+    return std::abs(at.height - centre.height) <= 1 && std::abs(at.width - centre.width) <= 1;
+  }
+
+  /// Of a displacement, in C order.
+  [[nodiscard]] std::size_t index_of(PixelOffset at) const {
+    return wrap_index(at.height, extent_.height) * extent_.width +
+           wrap_index(at.width, extent_.width);
+  }
+
+  [[nodiscard]] bool is_higher(const Peak& a, const Peak& b) const {
+    const auto difference = a.window[1][1] - b.window[1][1];
+    return difference > 0 || (difference == 0 && index_of(a.at) < index_of(b.at));
+  }
+
   Extent extent_;
-  CoarseCandidates<T> candidates_;
-  ExactCorrelation<T> exact_;
+  std::vector<std::unique_ptr<CoarseCandidates<T>>> grids_;  // from the coarsest to the finest
+  Exact exact_;
+  std::vector<Request> requests_;
+  std::vector<Request> starts_;
+  std::vector<Request> points_;
+  std::vector<Nominees::Still> stills_;
   std::unique_ptr<FftRegistrar<T>> full_size_;  // made at the first fallback
 };
 

@@ -1,87 +1,114 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// The circular cross-correlation itself, at a few displacements, summed in the spatial domain.
+/// The exact full-size correlation at chosen displacements, summed in the spatial domain.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <utility>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <type_traits>
 #include <vector>
 
-#include "stillscope/core/rows.hpp"
+#include "stillscope/core/executor.hpp"
+#include "stillscope/core/types.hpp"
 #include "stillscope/core/view.hpp"
+#include "stillscope/register/frame_ref.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
 
-/// A frame to be registered: its pixels, their mean, and a key that tells it from the other frames
-/// of its group.
-template <Pixel T>
-struct FrameRef {
-  FrameView<const T> view;
-  double mean = 0.0;
-  std::size_t key = 0;
-};
-
-/// Eq. (1), R(d) = sum over x of src(x + d) dst(x) with circular indices, at the 3x3 displacements
-/// round a centre. Integer frames in integer arithmetic, exact. Float frames less their means, in
-/// float32 along a row and double across rows. Holds its scratch rows: one object a thread.
+/// Eq. (1), R(d) = sum over x of src(x + d) dst(x) with circular indices, up to a constant that is
+/// the same for all displacements of a pair. Integer frames in integer arithmetic, exact. Float
+/// frames less their offsets, in float32 over four rows at a time and in double beyond. Holds its
+/// sums: one object a thread.
 template <Pixel T>
 class ExactCorrelation {
  public:
   using Sum = ProductSum<T>;
-  /// values[1 + dy][1 + dx] = R(centre + (dy, dx)), up to a constant for float frames.
+  /// window[1 + dy][1 + dx] = R(centre + (dy, dx)).
   using Window = std::array<std::array<Sum, 3>, 3>;
 
-  /// Both frames have one size. Source of the displacement: as in the whole library, `src` has
-  /// moved by the peak relative to `dst`.
-  [[nodiscard]] Window operator()(const FrameRef<T>& src, const FrameRef<T>& dst,
-                                  PixelOffset centre) {
-    const Extent extent = dst.view.extent();
-    const std::size_t first_column = wrap_index(centre.width - 1, extent.width);
-    for (auto& row : source_rows_) row.resize(extent.width + 2);
-    row_.resize(extent.width);
-    const auto load = [&](std::size_t y, std::size_t offset, std::vector<Value>& row) {
-      const std::ptrdiff_t source_y = static_cast<std::ptrdiff_t>(y + offset) + centre.height - 1;
-      load_row(src, wrap_index(source_y, extent.height), first_column, row);
-    };
-    load(0, 0, source_rows_[0]);
-    load(0, 1, source_rows_[1]);
-    Sum sums[9] = {};
-    for (std::size_t y = 0; y < extent.height; ++y) {
-      load(y, 2, source_rows_[2]);
-      load_row(dst, y, 0, row_);
-      const Value* const rows[3] = {source_rows_[0].data(), source_rows_[1].data(),
-                                    source_rows_[2].data()};
-      pixel_kernels<T>().correlate(row_.data(), rows, extent.width, sums);
-      std::swap(source_rows_[0], source_rows_[1]);
-      std::swap(source_rows_[1], source_rows_[2]);
+  /// What is asked of a pair of frames.
+  struct Request {
+    PixelOffset centre;
+    bool is_window = true;  ///< All nine values, or the middle one alone.
+    Window values{};        ///< The answer.
+  };
+
+  /// Answers all requests in one pass over both frames, which have one size. As in the whole
+  /// library, `src` has moved by the peak relative to `dst`. The executor shares the rows out; the
+  /// sums do not depend on it.
+  void operator()(const FrameRef<T>& src, const FrameRef<T>& dst, std::span<Request> requests,
+                  const Executor& executor = SerialExecutor()) {
+    const std::size_t height = dst.view.height();
+    const std::size_t bands = (height + rows_per_band - 1) / rows_per_band;
+    sums_.assign(bands * requests.size(), {});
+    executor.for_each(bands, [&](std::size_t band) {
+      const std::size_t begin = band * rows_per_band;
+      const std::size_t rows = std::min(rows_per_band, height - begin);
+      for (std::size_t i = 0; i < requests.size(); ++i) {
+        add_band(src, dst, requests[i], begin, rows, sums_[band * requests.size() + i].data());
+      }
+    });
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      std::array<Sum, 9> total{};
+      for (std::size_t band = 0; band < bands; ++band) {
+        for (std::size_t k = 0; k < 9; ++k) total[k] += sums_[band * requests.size() + i][k];
+      }
+      for (std::size_t k = 0; k < 9; ++k) requests[i].values[k / 3][k % 3] = total[k];
+      if (!requests[i].is_window) requests[i].values[1][1] = total[0];
     }
-    Window window;
-    for (std::size_t k = 0; k < 9; ++k) window[k / 3][k % 3] = sums[k];
-    return window;
+  }
+
+  /// The window round `centre`.
+  [[nodiscard]] Window operator()(const FrameRef<T>& src, const FrameRef<T>& dst,
+                                  PixelOffset centre, const Executor& executor = SerialExecutor()) {
+    Request request{centre, true, {}};
+    (*this)(src, dst, std::span(&request, 1), executor);
+    return request.values;
   }
 
  private:
-  using Value = CorrelationValue<T>;
+  // Fixed, so that sums are grouped alike for any number of threads.
+  static constexpr std::size_t rows_per_band = 32;
+  static constexpr std::ptrdiff_t rows_ahead = 8;
 
-  /// out[k] = row y of the frame at column (first + k) modulo the width.
-  void load_row(const FrameRef<T>& frame, std::size_t y, std::size_t first,
-                std::vector<Value>& out) {
-    const T* row = contiguous_row(frame.view, y, gathered_);
-    const std::size_t width = frame.view.width();
-    std::size_t column = first;
-    for (std::size_t k = 0; k < out.size();) {
-      const std::size_t run = std::min(width - column, out.size() - k);
-      pixel_kernels<T>().to_correlation_values(row + column, run, frame.mean, out.data() + k);
-      k += run;
-      column = 0;
+  /// Rows [begin, begin + rows) of dst.
+  static void add_band(const FrameRef<T>& src, const FrameRef<T>& dst, const Request& request,
+                       std::size_t begin, std::size_t rows, Sum* sums) {
+    const Extent extent = dst.view.extent();
+    std::array<const T*, rows_per_band> dst_rows;
+    std::array<const T*, rows_per_band + 2> src_rows;
+    for (std::size_t r = 0; r < rows; ++r) dst_rows[r] = dst.view.row(begin + r);
+    for (std::size_t r = 0; r < rows + 2; ++r) {
+      const std::ptrdiff_t y = static_cast<std::ptrdiff_t>(begin + r) + request.centre.height - 1;
+      src_rows[r] = src.view.row(wrap_index(y, extent.height));
     }
+    const CorrelationBand<T> band{dst_rows.data(),
+                                  src_rows.data(),
+                                  rows,
+                                  extent.width,
+                                  wrap_index(request.centre.width - 1, extent.width),
+                                  dst.offset,
+                                  src.offset,
+                                  safe_products(src, dst),
+                                  rows_ahead * dst.view.row_stride(),
+                                  rows_ahead * src.view.row_stride()};
+    const PixelKernels<T>& kernels = pixel_kernels<T>();
+    (request.is_window ? kernels.correlate_window : kernels.correlate_point)(band, sums);
   }
 
-  std::array<std::vector<Value>, 3> source_rows_;
-  std::vector<Value> row_;
-  std::vector<T> gathered_;
+  /// How many sums of two products fit 32 bits.
+  static std::size_t safe_products(const FrameRef<T>& src, const FrameRef<T>& dst) {
+    if constexpr (std::is_floating_point_v<T>) return 0;
+    constexpr double most = std::numeric_limits<std::int32_t>::max();
+    const double largest = sizeof(T) == 1 ? 255.0 * 255.0 : src.reach * dst.reach;
+    return static_cast<std::size_t>(most / (2.0 * std::max(largest, 1.0)));
+  }
+
+  std::vector<std::array<Sum, 9>> sums_;  // by band, then by request
 };
 
 }  // namespace stillscope

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/rows.hpp"
 #include "stillscope/fft/real_fft.hpp"
 #include "stillscope/fft/spectrum.hpp"
+#include "stillscope/register/exact_correlation.hpp"
 #include "stillscope/register/peak.hpp"
 #include "stillscope/register/registrar.hpp"
 
@@ -31,7 +34,18 @@ class FftRegistrar final : public Registrar<T> {
   explicit FftRegistrar(Extent extent, FftPlanning planning = FftPlanning::quick)
       : fft_(extent, planning), plane_(extent.area()), product_(fft_.spectrum_size()) {}
 
-  [[nodiscard]] Shift shift_to_register(const FrameRef<T>& src, const FrameRef<T>& dst) override {
+  /// Spectra are large, so they are not made ahead.
+  std::optional<PixelRange> prepare(const FrameRef<T>& frame) override {
+    if constexpr (std::is_integral_v<T>) {
+      return frame.range;
+    } else {
+      const FrameSummary summary = summarize(frame.view);
+      return summary.non_finite == 0 ? std::optional(summary.range) : std::nullopt;
+    }
+  }
+
+  [[nodiscard]] Shift shift_to_register(const FrameRef<T>& src, const FrameRef<T>& dst,
+                                        const Executor& executor = SerialExecutor()) override {
     const Spectrum& source = spectrum(src);
     const Spectrum& destination = spectrum(dst);
     ++this->counts_.registrations;
@@ -39,7 +53,7 @@ class FftRegistrar final : public Registrar<T> {
     if (source.is_flat || destination.is_flat) return {};
     correlate(source, destination);
     nominate(transform_margin * std::sqrt(source.energy * destination.energy));
-    return -decide(src, dst);
+    return -decide(src, dst, executor);
   }
 
   void release(std::size_t key) override { cache_.release(key); }
@@ -56,9 +70,10 @@ class FftRegistrar final : public Registrar<T> {
         spectrum.values = AlignedBuffer<std::complex<float>>(fft_.spectrum_size());
       }
       spectrum.is_flat = is_flat(frame.view);
-      spectrum.energy = load_centred(frame.view, frame.mean, gathered_, plane_.data());
-      if (!spectrum.is_flat) check_energy(spectrum.energy, extent());
+      const double energy = load_centred(frame.view, frame.offset, plane_.data());
       fft_.forward(plane_.data(), spectrum.values.data());
+      spectrum.energy = energy_about_mean(energy, spectrum.values.data()[0].real(), extent());
+      if (!spectrum.is_flat) check_energy(spectrum.energy, extent());
       ++this->counts_.spectra;
     });
   }
@@ -95,23 +110,22 @@ class FftRegistrar final : public Registrar<T> {
   }
 
   /// The refined peak among the candidates, by exact sums.
-  Shift decide(const FrameRef<T>& src, const FrameRef<T>& dst) {
+  Shift decide(const FrameRef<T>& src, const FrameRef<T>& dst, const Executor& executor) {
     const Extent extent = fft_.extent();
-    typename ExactCorrelation<T>::Window best{};
-    std::size_t peak = 0;
-    bool first = true;
+    requests_.clear();
     for (const std::size_t candidate : candidates_) {
-      const PixelOffset centre{static_cast<std::ptrdiff_t>(candidate / extent.width),
-                               static_cast<std::ptrdiff_t>(candidate % extent.width)};
-      ++this->counts_.windows;
-      const auto window = exact_(src, dst, centre);
-      if (first || window[1][1] > best[1][1]) {
-        best = window;
-        peak = candidate;
-        first = false;
-      }
+      requests_.push_back({{static_cast<std::ptrdiff_t>(candidate / extent.width),
+                            static_cast<std::ptrdiff_t>(candidate % extent.width)}});
     }
-    return displacement_at_peak(best, peak / extent.width, peak % extent.width, extent);
+    exact_(src, dst, requests_, executor);
+    this->counts_.windows += requests_.size();
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < requests_.size(); ++i) {
+      if (requests_[i].values[1][1] > requests_[best].values[1][1]) best = i;
+    }
+    const std::size_t peak = candidates_[best];
+    return displacement_at_peak(requests_[best].values, peak / extent.width, peak % extent.width,
+                                extent);
   }
 
   RealFft<float> fft_;
@@ -121,7 +135,7 @@ class FftRegistrar final : public Registrar<T> {
   std::vector<float> row_highest_;
   std::vector<std::size_t> candidates_;
   ExactCorrelation<T> exact_;
-  std::vector<T> gathered_;
+  std::vector<typename ExactCorrelation<T>::Request> requests_;
 };
 
 }  // namespace stillscope

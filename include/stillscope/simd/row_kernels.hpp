@@ -13,53 +13,118 @@
 
 namespace stillscope {
 
-/// Pixels as the exact correlation multiplies them: bytes in 16 bits, for which every vector unit
-/// has a multiply-add; 16-bit integers in 32; floats less their mean in float32.
+/// A band of rows of two frames whose exact correlation is wanted.
 template <Pixel T>
-using CorrelationValue =
-    std::conditional_t<std::is_floating_point_v<T>, float,
-                       std::conditional_t<sizeof(T) == 1, std::int16_t, std::int32_t>>;
+struct CorrelationBand {
+  const T* const* dst;  ///< `rows` rows.
+  const T* const* src;  ///< rows + 2 rows: src[r] to src[r + 2] are summed against dst[r].
+  std::size_t rows;
+  std::size_t width;
+  std::size_t first;  ///< Column of src, below `width`, that lies left of dst's column 0.
+  /// What is taken from each pixel of a frame. Whole for 16-bit integers, where it leaves no more
+  /// than 16 bits; not used for bytes.
+  double dst_offset;
+  double src_offset;
+  /// 16-bit integers and bytes: how many sums of two products of pixels less their offsets surely
+  /// fit 32 bits.
+  std::size_t safe_products;
+  /// Pixels from a row to one that will be read soon, to be fetched from memory meanwhile.
+  std::ptrdiff_t dst_ahead;
+  std::ptrdiff_t src_ahead;
+};
+
+/// Rows that are pooled into one.
+template <Pixel T>
+struct PoolRows {
+  const T* const* rows;
+  const float* weights;  ///< Share of each row.
+  std::size_t count;
+  std::size_t counted;  ///< The first so many rows are left out of the energy.
+  /// Pixels from a row to one that will be read soon, to be fetched from memory meanwhile.
+  std::ptrdiff_t ahead;
+};
+
+/// What is found out about the pixels of a frame, less its offset, while they are pooled.
+struct PoolTally {
+  double energy;
+  float lowest;
+  float highest;
+};
+
+/// The cells that the pixels of an axis are pooled into.
+struct PoolAxis {
+  std::size_t cells;
+  const std::int32_t* first;  ///< First pixel of each cell.
+  std::size_t stride;         ///< Weights a cell; a multiple of 8.
+  const float* weights;       ///< weights[cell * stride + k]: share of pixel first[cell] + k.
+};
+
+/// The rows whose weighted sum is wanted: factor (offset + sum of weights[i] rows[i]).
+struct WeightedRows {
+  const float* const* rows;
+  const float* weights;
+  std::size_t count;
+  float offset;
+  float factor;
+};
+
+/// How values in float32 become pixels.
+enum class PixelRounding {
+  none,      ///< As they are, within the type's precision.
+  nearest,   ///< The nearest integer, half to even, within the type's range.
+  truncate,  ///< Toward zero, within the type's range.
+};
 
 /// Kernels on rows of `n` pixels of type T.
 template <Pixel T>
 struct PixelKernels {
   /// Sum of a row: exact for integers, in T for floats.
   ProductSum<T> (*sum)(const T* row, std::size_t n);
-  /// out = row - mean; returns the sum of the squares of `out`.
-  float (*centre)(const T* row, std::size_t n, double mean, float* out);
-  /// sums += weight (row - mean); returns the sum of the squares of row - mean.
-  float (*pool_row)(const T* row, std::size_t n, double mean, float weight, float* sums);
-  /// out = row as the correlation takes it: floats less `mean`, integers as they are.
-  void (*to_correlation_values)(const T* row, std::size_t n, double mean, CorrelationValue<T>* out);
-  /// sums[3 i + j] += sum over x of dst[x] src[i][x + j]; each src row has n + 2 values.
-  void (*correlate)(const CorrelationValue<T>* dst, const CorrelationValue<T>* const src[3],
-                    std::size_t n, ProductSum<T> sums[9]);
+  /// Widens [lowest, highest] to hold the row's pixels.
+  void (*range)(const T* row, std::size_t n, T* lowest, T* highest);
+  /// out = row - offset; returns the sum of the squares of `out`.
+  float (*centre)(const T* row, std::size_t n, double offset, float* out);
+  /// out = weighted sum of (row - offset); of the rows not counted before, adds the sum of the
+  /// squares of row - offset to `energy` and, where T is a float type, widens [lowest, highest] to
+  /// hold row - offset.
+  void (*pool_rows)(const PoolRows<T>& rows, std::size_t n, double offset, float* out,
+                    PoolTally* tally);
+  /// sums[3 i + j] += sum over the band of dst(y, x) src(y + i - 1, x + j - 1) at a displacement,
+  /// less offsets; columns are circular.
+  void (*correlate_window)(const CorrelationBand<T>& band, ProductSum<T> sums[9]);
+  /// The middle of the nine alone.
+  void (*correlate_point)(const CorrelationBand<T>& band, ProductSum<T>* sum);
   /// out = row.
   void (*to_float)(const T* row, std::size_t n, float* out);
-  /// out = upper + weight (lower - upper), for a translation by whole columns.
-  void (*blend_rows)(const T* upper, const T* lower, std::size_t n, float weight, float* out);
-  /// Eq. (4), from n + 1 pixels of each row.
-  void (*bilinear)(const T* upper, const T* lower, std::size_t n, float row_weight,
-                   float column_weight, float* out);
-  /// out = row, toward zero or to the nearest integer, within the type's range.
-  void (*from_float)(const float* row, std::size_t n, bool truncate, T* out);
+  /// out[x] = row[x] + weight (row[x + 1] - row[x]), from n + 1 pixels.
+  void (*blend_columns)(const T* row, std::size_t n, float weight, float* out);
+  /// out = (a + b) + c, in T.
+  void (*add)(const T* a, const T* b, const T* c, std::size_t n, T* out);
+  /// out = upper + weight (lower - upper); upper alone where `lower` is null.
+  void (*blend_rows)(const float* upper, const float* lower, std::size_t n, float weight,
+                     PixelRounding rounding, T* out);
 };
 
 /// Kernels on rows of float32.
 struct FloatKernels {
-  /// sum += row.
-  void (*add)(const float* row, std::size_t n, float* sum);
-  /// highest = max(highest, row).
-  void (*maximum)(const float* row, std::size_t n, float* highest);
+  /// out = the weighted sum, in float32, sixteen rows at a time.
+  void (*weighted_sum)(const WeightedRows& rows, std::size_t n, float* out);
+  /// out = offset + the sum of weights[i] rows[i], to the nearest integer.
+  void (*encode_sum)(const float* const* rows, const float* weights, std::size_t count,
+                     float offset, std::size_t n, std::int16_t* out);
+  /// out = the highest of `count` rows.
+  void (*maximum)(const float* const* rows, std::size_t count, std::size_t n, float* out);
   /// row = row, toward zero.
   void (*truncate)(float* row, std::size_t n);
   /// The highest value of a row.
   float (*highest)(const float* row, std::size_t n);
-  /// out[i] = sum over k < taps of weights[k n + i] row[first[i] + k].
-  void (*gather)(const float* row, const std::int32_t* first, const float* weights,
-                 std::size_t taps, std::size_t n, float* out);
-  /// c = a * conj(b), n complex numbers as (real, imaginary) pairs.
-  void (*multiply_conjugate)(const float* a, const float* b, std::size_t n, float* c);
+  /// out = the cells of a row, which is readable and finite `axis.stride` pixels beyond its end.
+  void (*pool_columns)(const float* row, const PoolAxis& axis, float* out);
+  /// c = gain a conj(b), n complex numbers as (real, imaginary) pairs; `gain` may be null.
+  void (*multiply_conjugate)(const float* a, const float* b, const float* gain, std::size_t n,
+                             float* c);
+  /// Sum of weights |a|^2 over n complex numbers.
+  float (*weighted_power)(const float* a, const float* weights, std::size_t n);
 };
 
 /// The kernels for this processor, or those that the environment's STILLSCOPE_ISA names (baseline,

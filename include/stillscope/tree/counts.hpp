@@ -21,11 +21,12 @@ struct TreeCounts {
   /// made: each spares two spectra.
   std::size_t spared = 0;
   std::size_t warps = 0;    ///< Frames.
-  std::size_t spectra = 0;  ///< Forward transforms of frames.
+  std::size_t spectra = 0;  ///< Forward transforms of frames, the first of each.
   std::size_t windows = 0;  ///< Exact correlations at 3x3 displacements; not planned.
-  std::size_t full_spectra =
-      0;  ///< Full-size transforms for fallbacks, beside `spectra`; not planned.
+  std::size_t points = 0;   ///< Exact correlations at single displacements; not planned.
+  std::size_t refinements = 0;      ///< Registrations that a finer grid was asked for.
   std::size_t fallbacks = 0;        ///< Registrations handed to the full-size registrar.
+  std::size_t extra_spectra = 0;    ///< Transforms that these two needed; not planned.
   std::vector<std::uint32_t> runs;  ///< How often each node of the plan ran.
 
   friend bool operator==(const TreeCounts&, const TreeCounts&) = default;
@@ -40,27 +41,33 @@ struct TreeCounts {
     registrations += registrar.registrations;
     spectra += registrar.spectra;
     windows += registrar.windows;
-    full_spectra += registrar.full_spectra;
+    points += registrar.points;
+    refinements += registrar.refinements;
     fallbacks += registrar.fallbacks;
+    extra_spectra += registrar.extra_spectra;
     warps += group.warps();
     spared += group.spared();
   }
 };
 
-/// The counts of a plan with the full-size registrar, where every item is good and no registration
-/// is spared: registrations + spared = planned registrations, spectra + 2 spared = planned spectra.
-/// `item_slots`: 1 for a movie, 3 for a stack of templates.
+/// The counts of a plan where every item is good and no registration is spared: registrations +
+/// spared = planned registrations, spectra + 2 spared = planned spectra. `item_slots`: 1 for a
+/// movie, 3 for a stack of templates. `items_are_linear`: a stack's slots are added before they are
+/// warped, as the templates of nodes are where their mean is taken.
 [[nodiscard]] inline TreeCounts planned_counts(const TreePlan& plan, const ChunkSettings& settings,
-                                               std::size_t item_slots) {
+                                               std::size_t item_slots, bool items_are_linear) {
   TreeCounts counts;
   for (const TreeNode& node : plan.nodes) {
     counts.add_node(node.is_leaf(), 1);
     const std::size_t n = node.parts();
     const std::size_t slots = node.is_leaf() ? item_slots : (settings.has_slots() ? 3 : 1);
     const bool touches = slots == 3 && settings.has_slots();
+    const bool is_linear =
+        node.is_leaf() ? items_are_linear : settings.aggregation == Aggregation::mean;
     counts.registrations += (n - 1) * (touches ? 2 : 1);
     counts.spectra += n > 1 ? n + (touches ? 2 * (n - 1) : 0) : 0;
-    counts.warps += n * slots;
+    // The sums, and the outermost slots by themselves.
+    counts.warps += slots == 3 && is_linear ? n + (settings.has_slots() ? 2 : 0) : n * slots;
   }
   return counts;
 }

@@ -6,45 +6,25 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "stillscope/core/buffer.hpp"
+#include "stillscope/core/executor.hpp"
+#include "stillscope/core/pixel_scale.hpp"
+#include "stillscope/core/rows.hpp"
 #include "stillscope/core/settings.hpp"
 #include "stillscope/quality/circularity.hpp"
 #include "stillscope/register/make_registrar.hpp"
+#include "stillscope/tree/frame_copies.hpp"
+#include "stillscope/tree/group_item.hpp"
 #include "stillscope/tree/template_merger.hpp"
 #include "stillscope/tree/template_stack.hpp"
 
 namespace stillscope {
-
-/// An item of a group: a frame, or a template's slots first / aggregate / last.
-template <Pixel T>
-struct GroupItem {
-  std::array<FrameView<const T>, 3> planes;
-  std::size_t slots = 1;  ///< 1: `planes[aggregate_slot]` alone is used.
-  bool is_empty = false;  ///< No finite pixel: no motion, no share in the template.
-};
-
-/// What was found about the items of a group.
-struct GroupReport {
-  std::size_t items = 0;
-  std::size_t good = 0;      ///< Items that passed `circ_thres`; all where it is not set.
-  std::size_t repaired = 0;  ///< Items with some non-finite pixels, replaced for the estimate.
-  std::size_t dead = 0;      ///< Items without any finite pixel.
-
-  friend bool operator==(const GroupReport&, const GroupReport&) = default;
-};
-
-/// What a group makes of its items.
-struct GroupResult {
-  TemplateStack merged;
-  ShiftList motions;  ///< One an item, centred; NaN for items without a finite pixel.
-  GroupReport report;
-};
 
 /// Registers and merges groups of frames of one size. Keeps its memory from group to group; one
 /// object a thread.
@@ -57,29 +37,38 @@ class Group {
         extent_(extent),
         registrar_(make_registrar<T>(settings, extent, frames)) {}
 
-  /// `are_finite`: the items are known to be, as templates are. `values`:
-  /// what warped pixels become. `take_buffer(size)` gives the template's memory.
-  template <class TakeBuffer>
-  GroupResult operator()(std::vector<GroupItem<T>> items, bool are_finite, WarpedValues values,
-                         TakeBuffer&& take_buffer) {
+  /// Registers the items. `executor` may share loops out, here and in `merge`.
+  GroupMotions estimate(std::vector<GroupItem<T>> items, const Executor& executor) {
     items_ = std::move(items);
+    executor_ = &executor;
     registrar_->clear();
-    means_.assign(3 * items_.size(), std::nullopt);
-    GroupResult result;
-    result.report.items = items_.size();
-    if constexpr (std::is_floating_point_v<T>) {
-      if (!are_finite) replace_non_finite(result.report);
-    }
-    find_good(result.report);
-    result.motions = centred_motions();
-    if (!good_.empty()) {
-      const std::size_t slots = settings_.has_slots() ? 3 : 1;
-      result.merged = TemplateStack(take_buffer(slots * extent_.area()), slots, extent_);
-      const auto sources = merge_sources(result.motions);
-      merger_(sources, settings_.aggregation, values, result.merged);
-      warps_ += sources.size();
-    }
-    return result;
+    copies_.clear();
+    frames_.assign(3 * items_.size(), std::nullopt);
+    GroupMotions motions;
+    motions.report.items = items_.size();
+    make_contiguous();
+    survey(motions.report);
+    find_good(motions.report);
+    motions.shifts = centred_shifts();
+    return motions;
+  }
+
+  /// True where items are left that can be merged.
+  [[nodiscard]] bool has_good() const { return !good_.empty(); }
+  /// Between which values the pixels of the template will lie; the fill of 0 is one.
+  [[nodiscard]] PixelRange template_range() const {
+    PixelRange range;
+    for (const std::size_t i : good_) range.include(*items_[i].range);
+    return range;
+  }
+  /// Warps the good items by these shifts into `merged`, a TemplateStack or a CodedTemplate.
+  /// `values`: what warped pixels become.
+  template <class Template>
+  void merge(const ShiftList& shifts, WarpedValues values, const Template& merged) {
+    const std::size_t planes = list_sources(shifts, values);
+    warps_ += sources_.size();
+    merger_(sources_, {settings_.aggregation, values, 1.0F / static_cast<float>(planes)}, merged,
+            *executor_);
   }
 
   [[nodiscard]] const RegistrarCounts& registrar_counts() const { return registrar_->counts(); }
@@ -95,36 +84,59 @@ class Group {
 
   [[nodiscard]] bool has_planes(const GroupItem<T>& item) const { return item.slots == 3; }
 
-  /// Non-finite pixels become the mean of the plane's finite ones, in a copy.
-  void replace_non_finite(GroupReport& report) {
-    repaired_.clear();
-    for (GroupItem<T>& item : items_) {
-      if (item.is_empty) continue;
-      bool is_repaired = false;
-      for (std::size_t slot = 0; slot < 3; ++slot) {
-        if (!has_planes(item) && slot != aggregate_slot) continue;
-        FrameView<const T>& plane = item.planes[slot];
-        const FrameSummary summary = summarize(plane, gathered_);
-        means_[key_of(static_cast<std::size_t>(&item - items_.data()), static_cast<Slot>(slot))] =
-            summary.mean;
-        if (summary.non_finite == 0) continue;
-        if (slot == aggregate_slot && summary.non_finite == extent_.area()) item.is_empty = true;
-        is_repaired = true;
-        AlignedBuffer<T>& copy = repaired_.emplace_back(extent_.area());
-        const FrameView<T> target(copy.data(), extent_);
-        for (std::size_t y = 0; y < extent_.height; ++y) {
-          for (std::size_t x = 0; x < extent_.width; ++x) {
-            const T value = plane(y, x);
-            target(y, x) = std::isfinite(value) ? value : static_cast<T>(summary.mean);
-          }
-        }
-        plane = target;
-      }
+  /// Calls `visit(slot, plane)` for the planes of an item, the aggregate first.
+  template <class Visit>
+  void for_each_plane(std::size_t i, Visit&& visit) {
+    for (const Slot slot : {aggregate_slot, first_slot, last_slot}) {
+      if (slot == aggregate_slot || has_planes(items_[i])) visit(slot, items_[i].planes[slot]);
+    }
+  }
+
+  /// Kernels want contiguous rows: planes that have none are copied.
+  void make_contiguous() {
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      if (items_[i].is_empty) continue;
+      for_each_plane(i, [&](Slot, FrameView<const T>& plane) {
+        if (!plane.has_contiguous_rows()) plane = copies_.contiguous(plane);
+      });
+    }
+  }
+
+  /// Learns the ranges of items that are not templates; mends these.
+  void survey(GroupReport& report) {
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      GroupItem<T>& item = items_[i];
+      if (item.is_empty || item.range) continue;
+      bool is_mended = false;
+      for_each_plane(i, [&](Slot slot, FrameView<const T>& plane) {
+        const PixelRange range = mended(i, slot, plane, is_mended);
+        if (!item.range) item.range = range;
+        item.range->include(range);
+      });
       if (item.is_empty) {
         ++report.dead;
-      } else if (is_repaired) {
+      } else if (is_mended) {
         ++report.repaired;
       }
+    }
+  }
+
+  /// The range of a plane, whose non-finite pixels become the mean of the finite ones, in a copy.
+  PixelRange mended(std::size_t i, Slot slot, FrameView<const T>& plane, bool& is_mended) {
+    if constexpr (std::is_integral_v<T>) {
+      return frame(i, slot).range;
+    } else {
+      if (slot == aggregate_slot) {
+        if (const auto range = registrar_->prepare(frame(i, slot))) return *range;
+      }
+      const FrameSummary summary = summarize(plane);
+      if (summary.non_finite > 0) {
+        is_mended = true;
+        if (slot == aggregate_slot) items_[i].is_empty = summary.non_finite == extent_.area();
+        plane = copies_.finite(plane, static_cast<T>(summary.mean));
+        frames_[key_of(i, slot)].reset();
+      }
+      return summary.range;
     }
   }
 
@@ -138,7 +150,8 @@ class Group {
       live_.push_back(i);
       // An item by itself is its own template, good or not.
       if (!settings_.circ_thres || has_planes(item) || items_.size() == 1 ||
-          circularity(item.planes[aggregate_slot], settings_.max_sh) > *settings_.circ_thres) {
+          circularity(item.planes[aggregate_slot], settings_.max_sh, item.scale) >
+              *settings_.circ_thres) {
         good_.push_back(i);
       }
     }
@@ -155,7 +168,7 @@ class Group {
     });
   }
 
-  ShiftList centred_motions() {
+  ShiftList centred_shifts() {
     ShiftList motions(items_.size(), unknown);
     if (good_.empty()) return motions;
     const std::size_t mid = middle();
@@ -194,8 +207,8 @@ class Group {
   /// Aggregate to aggregate; where templates touch and the two answers disagree, the smaller. Eq.
   /// (6).
   Shift shift_between(std::size_t item, std::size_t reference, int step) {
-    const Shift shift = registrar_->shift_to_register(frame_ref(item, aggregate_slot),
-                                                      frame_ref(reference, aggregate_slot));
+    const Shift shift = registrar_->shift_to_register(frame(item, aggregate_slot),
+                                                      frame(reference, aggregate_slot), *executor_);
     if (!settings_.has_slots() || !has_planes(items_[item])) return shift;
     const double alt_error = *settings_.alt_error;
     // The touching answer counts only where it is the smaller and further than alt_error away on an
@@ -211,7 +224,7 @@ class Group {
     const Slot own = step > 0 ? first_slot : last_slot;
     const Slot other = step > 0 ? last_slot : first_slot;
     const Shift touching =
-        registrar_->shift_to_register(frame_ref(item, own), frame_ref(reference, other));
+        registrar_->shift_to_register(frame(item, own), frame(reference, other), *executor_);
     registrar_->release(key_of(item, own));
     registrar_->release(key_of(reference, other));
     const Shift difference = shift - touching;
@@ -223,32 +236,50 @@ class Group {
 
   static std::size_t key_of(std::size_t item, Slot slot) { return 3 * item + slot; }
 
-  /// A plane with its mean, which is computed once.
-  FrameRef<T> frame_ref(std::size_t item, Slot slot) {
-    const FrameView<const T>& plane = items_[item].planes[slot];
-    std::optional<double>& mean = means_[key_of(item, slot)];
-    if (!mean) mean = summarize(plane, gathered_).mean;
-    return {plane, *mean, key_of(item, slot)};
+  /// A plane as the registrar takes it.
+  const FrameRef<T>& frame(std::size_t item, Slot slot) {
+    std::optional<FrameRef<T>>& entry = frames_[key_of(item, slot)];
+    if (!entry) entry = make_frame_ref(items_[item].planes[slot], key_of(item, slot));
+    return *entry;
   }
 
   void release(std::size_t item) { registrar_->release(key_of(item, aggregate_slot)); }
 
-  /// What becomes of the good items in the template.
-  [[nodiscard]] std::vector<MergeSource<T>> merge_sources(const ShiftList& motions) const {
-    std::vector<MergeSource<T>> sources;
-    const std::size_t first = good_.front();
+  /// Fills `sources_` with what becomes of the good items; how many planes count in the aggregate.
+  std::size_t list_sources(const ShiftList& shifts, WarpedValues values) {
+    // Where warping commutes with adding, the mean over items and slots is that of the warped sums
+    // of each item's slots.
+    const bool is_linear =
+        settings_.aggregation == Aggregation::mean && values == WarpedValues::by_type;
+    std::size_t planes = 0;
+    sources_.clear();
     for (const std::size_t i : good_) {
-      const Translation translation(motions[i], extent_);
-      const auto& planes = items_[i].planes;
-      if (!has_planes(items_[i])) {
-        sources.push_back({planes[aggregate_slot], translation, i == first, i == last_frame()});
-        continue;
+      const GroupItem<T>& item = items_[i];
+      const Translation translation(shifts[i], extent_);
+      const auto add = [&](std::initializer_list<Slot> slots, bool is_first, bool is_last,
+                           bool is_merged) {
+        MergeSource<T> source{{}, slots.size(), item.scale, translation,
+                              is_first, is_last, is_merged};
+        std::transform(slots.begin(), slots.end(), source.planes.begin(),
+                       [&](Slot slot) { return item.planes[slot]; });
+        sources_.push_back(source);
+      };
+      const bool is_first = i == good_.front();
+      const bool is_last = i == good_.back();
+      planes += item.slots;
+      if (!has_planes(item)) {
+        add({aggregate_slot}, is_first, i == last_frame(), true);
+      } else if (is_linear) {
+        add({first_slot, aggregate_slot, last_slot}, false, false, true);
+        if (settings_.has_slots() && is_first) add({first_slot}, true, false, false);
+        if (settings_.has_slots() && is_last) add({last_slot}, false, true, false);
+      } else {
+        add({first_slot}, is_first, false, true);
+        add({aggregate_slot}, false, false, true);
+        add({last_slot}, false, is_last, true);
       }
-      sources.push_back({planes[first_slot], translation, i == first, false});
-      sources.push_back({planes[aggregate_slot], translation, false, false});
-      sources.push_back({planes[last_slot], translation, false, i == good_.back()});
     }
-    return sources;
+    return planes;
   }
 
   /// The good frame that fills the last slot.
@@ -259,14 +290,15 @@ class Group {
 
   ChunkSettings settings_;
   Extent extent_;
+  const Executor* executor_ = nullptr;
   std::unique_ptr<Registrar<T>> registrar_;
   TemplateMerger<T> merger_;
+  FrameCopies<T> copies_;
   std::vector<GroupItem<T>> items_;
-  std::vector<AlignedBuffer<T>> repaired_;
-  std::vector<std::optional<double>> means_;  // by key
+  std::vector<std::optional<FrameRef<T>>> frames_;  // by key
   std::vector<std::size_t> live_;
   std::vector<std::size_t> good_;
-  std::vector<T> gathered_;
+  std::vector<MergeSource<T>> sources_;
   std::size_t warps_ = 0;
   std::size_t spared_ = 0;
 };

@@ -7,7 +7,7 @@
 
 #include "stillscope/core/types.hpp"
 #include "stillscope/tree/counts.hpp"
-#include "stillscope/tree/group.hpp"
+#include "stillscope/tree/group_item.hpp"
 #include "stillscope/tree/template_stack.hpp"
 
 namespace stillscope {

@@ -12,23 +12,13 @@
 
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/settings.hpp"
-#include "stillscope/tree/executor.hpp"
+#include "stillscope/core/executor.hpp"
 #include "stillscope/tree/group.hpp"
 #include "stillscope/tree/motion_estimate.hpp"
 #include "stillscope/tree/tree_plan.hpp"
 #include "stillscope/tree/walk.hpp"
 
 namespace stillscope {
-
-/// An item of the input as a group takes it.
-template <Pixel T>
-[[nodiscard]] GroupItem<T> group_item(const MovieView<const T>& frames, std::size_t index) {
-  return {{frames[index], frames[index], frames[index]}, 1, false};
-}
-template <Pixel T>
-[[nodiscard]] GroupItem<T> group_item(const StackView<const T>& templates, std::size_t index) {
-  return {{templates(index, 0), templates(index, 1), templates(index, 2)}, 3, false};
-}
 
 /// Planes of an item: 1 for a movie, 3 for a stack of templates.
 template <Pixel T>
@@ -38,12 +28,6 @@ template <Pixel T>
 template <Pixel T>
 [[nodiscard]] constexpr std::size_t item_slots(const StackView<const T>& /*templates*/) {
   return StackView<const T>::slots;
-}
-
-/// The template of a node as an item of the group above it.
-[[nodiscard]] inline GroupItem<float> group_item(const TemplateStack& node) {
-  if (node.is_empty()) return {{}, node.slots(), true};
-  return {{node[first_slot], node[aggregate_slot], node[last_slot]}, node.slots(), false};
 }
 
 /// Runs the plan over `input`, a MovieView<const T> or a StackView<const T>. `incoming`: a list of
@@ -58,14 +42,17 @@ class TreeReducer {
         plan_(plan),
         settings_(settings),
         incoming_(incoming),
+        level_sizes_(plan.nodes.back().level + 1),
         results_(plan.nodes.size()),
         reports_(plan.nodes.size()),
-        runs_(plan.nodes.size()) {}
+        runs_(plan.nodes.size()) {
+    for (const TreeNode& node : plan.nodes) ++level_sizes_[node.level];
+  }
 
   MotionEstimate operator()(const Executor& executor) {
     walk(
         plan_, executor, [&] { return Lease(*this); },
-        [&](std::size_t node, Lease& lease) { run(node, lease.workspace()); });
+        [&](std::size_t node, Lease& lease) { run(node, lease.workspace(), executor); });
     return collect();
   }
 
@@ -74,7 +61,7 @@ class TreeReducer {
     Workspace(Extent extent, const ChunkSettings& settings, std::size_t frames)
         : items(extent, settings, frames), templates(extent, settings, frames) {}
     Group<T> items;
-    Group<float> templates;
+    Group<std::int16_t> templates;
   };
 
   /// A workspace, given back at the end of its scope.
@@ -96,43 +83,67 @@ class TreeReducer {
   };
 
   struct NodeResult {
-    TemplateStack merged;
+    CodedTemplate merged;
     ShiftList shifts;
   };
 
-  void run(std::size_t index, Workspace& workspace) {
+  void run(std::size_t index, Workspace& workspace, const Executor& executor) {
     runs_[index].fetch_add(1, std::memory_order_relaxed);
     const TreeNode& node = plan_.nodes[index];
-    const auto take_buffer = [&](std::size_t size) {
-      return buffers_.take([&] { return AlignedBuffer<float>(size); });
-    };
-    WarpedValues values = settings_.warped_values;
-    if (values == WarpedValues::by_type && std::is_integral_v<T>) values = WarpedValues::whole;
-    GroupResult group;
     if (node.is_leaf()) {
       std::vector<GroupItem<T>> items;
       for (std::size_t i = 0; i < node.items; ++i) {
         items.push_back(group_item<T>(input_, node.first_item + i));
       }
-      group = workspace.items(std::move(items), std::is_integral_v<T>, values, take_buffer);
+      reduce(index, workspace.items, std::move(items), item_values(), executor);
     } else {
-      std::vector<GroupItem<float>> items;
+      std::vector<GroupItem<std::int16_t>> items;
       for (const std::size_t child : node.children) {
         items.push_back(group_item(results_[child].merged));
       }
       // Means have a float type; maxima keep the frames'.
-      if (settings_.aggregation == Aggregation::mean) values = WarpedValues::by_type;
-      group = workspace.templates(std::move(items), true, values, take_buffer);
+      const WarpedValues values = settings_.aggregation == Aggregation::mean ? WarpedValues::by_type
+                                                                             : item_values();
+      reduce(index, workspace.templates, std::move(items), values, executor);
     }
-    merge(node, group, results_[index]);
-    reports_[index] = group.report;
+  }
+
+  /// Registers and merges the items of a node.
+  template <Pixel U>
+  void reduce(std::size_t index, Group<U>& group, std::vector<GroupItem<U>> items,
+              WarpedValues values, const Executor& executor) {
+    // Towards the root there are too few nodes for the threads: these share a node's rows.
+    const SerialExecutor serial;
+    const bool is_alone = level_sizes_[plan_.nodes[index].level] < 2 * executor.concurrency();
+    const GroupMotions motions = group.estimate(
+        std::move(items), is_alone ? executor : static_cast<const Executor&>(serial));
+    const Extent extent = input_.extent();
+    const std::size_t slots = settings_.has_slots() ? 3 : 1;
+    CodedTemplate merged;
+    if (group.has_good() && index == plan_.root()) {
+      // The result itself: in full precision.
+      top_ = TemplateStack(slots, extent);
+      group.merge(motions.shifts, values, top_);
+    } else if (group.has_good()) {
+      merged = CodedTemplate(slots, extent, group.template_range());
+      group.merge(motions.shifts, values, merged);
+    }
+    join(plan_.nodes[index], motions.shifts, std::move(merged), results_[index]);
+    reports_[index] = motions.report;
+  }
+
+  /// What warped pixels of the items become.
+  [[nodiscard]] WarpedValues item_values() const {
+    const bool is_whole = settings_.warped_values == WarpedValues::by_type && std::is_integral_v<T>;
+    return is_whole ? WarpedValues::whole : settings_.warped_values;
   }
 
   /// Joins the tuples of a node's parts into its own and lets their memory go.
-  void merge(const TreeNode& node, GroupResult& group, NodeResult& result) {
-    result.merged = std::move(group.merged);
+  void join(const TreeNode& node, const ShiftList& motions, CodedTemplate merged,
+            NodeResult& result) {
+    result.merged = std::move(merged);
     for (std::size_t part = 0; part < node.parts(); ++part) {
-      const Shift& motion = group.motions[part];
+      const Shift& motion = motions[part];
       if (node.is_leaf()) {
         if (incoming_.empty()) {
           result.shifts.push_back(motion);
@@ -144,7 +155,6 @@ class TreeReducer {
       } else {
         NodeResult& child = results_[node.children[part]];
         for (const Shift& shift : child.shifts) result.shifts.push_back(shift + motion);
-        if (!child.merged.is_empty()) buffers_.give(child.merged.take_pixels());
         child = {};
       }
     }
@@ -152,8 +162,10 @@ class TreeReducer {
 
   MotionEstimate collect() {
     MotionEstimate estimate;
-    estimate.planned = planned_counts(plan_, settings_, item_slots(input_));
-    estimate.merged = std::move(results_[plan_.root()].merged);
+    estimate.planned = planned_counts(plan_, settings_, item_slots(input_),
+                                      settings_.aggregation == Aggregation::mean &&
+                                          item_values() == WarpedValues::by_type);
+    estimate.merged = std::move(top_);
     estimate.shifts = std::move(results_[plan_.root()].shifts);
     for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
       const GroupReport& report = reports_[i];
@@ -177,10 +189,11 @@ class TreeReducer {
   const TreePlan& plan_;
   const ChunkSettings& settings_;
   std::span<const ShiftList> incoming_;
+  std::vector<std::size_t> level_sizes_;  // nodes a level
   std::vector<NodeResult> results_;
   std::vector<GroupReport> reports_;
   std::vector<std::atomic<std::uint32_t>> runs_;
-  Pool<AlignedBuffer<float>> buffers_;
+  TemplateStack top_;
   Pool<std::unique_ptr<Workspace>> workspaces_;
 };
 

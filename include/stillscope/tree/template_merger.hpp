@@ -3,10 +3,15 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
-#include <limits>
+#include <memory>
+#include <span>
 #include <vector>
 
+#include "stillscope/core/buffer.hpp"
+#include "stillscope/core/executor.hpp"
+#include "stillscope/core/pixel_scale.hpp"
 #include "stillscope/core/settings.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/simd/row_kernels.hpp"
@@ -15,74 +20,159 @@
 
 namespace stillscope {
 
-/// A plane to be warped into a template.
+/// A plane, or the sum of three, to be warped into a template.
 template <Pixel T>
 struct MergeSource {
-  FrameView<const T> plane;
+  std::array<FrameView<const T>, 3> planes;
+  std::size_t count;       ///< 1 or 3.
+  PixelScale scale;        ///< Of each plane.
   Translation translation;
-  bool is_first;  ///< Fills the first slot, too.
-  bool is_last;   ///< Fills the last slot, too.
+  bool is_first;   ///< Fills the first slot.
+  bool is_last;    ///< Fills the last slot.
+  bool is_merged;  ///< Counts in the aggregate.
+
+  /// What its pixels' values have in common.
+  [[nodiscard]] float offset() const {
+    return static_cast<float>(static_cast<double>(count) * scale.offset);
+  }
+  [[nodiscard]] float step() const { return static_cast<float>(scale.step); }
+  /// True where pixels are their values.
+  [[nodiscard]] bool is_plain() const { return scale.offset == 0.0 && scale.step == 1.0; }
+  /// The pixel that stands for the value 0.
+  [[nodiscard]] float zero() const {
+    return static_cast<float>(static_cast<double>(count) * -scale.offset / scale.step);
+  }
+};
+
+/// How warped sources become a template.
+struct MergeRule {
+  Aggregation aggregation = Aggregation::mean;
+  /// What warped pixels become first; `by_type`: nothing else.
+  WarpedValues values = WarpedValues::by_type;
+  /// The mean is the sum times this: 1 / planes.
+  float factor = 1.0F;
 };
 
 /// Warps planes with fill 0 and merges them into a template, row by row: no warped plane is ever
-/// stored but in a slot. Keeps its rows from call to call; one object a thread.
+/// stored but in a slot. Keeps its rows from call to call; one object a thread. The executor may
+/// share the rows out.
 template <Pixel T>
 class TemplateMerger {
  public:
-  /// Fills `merged`, which has 3 slots or 1. `values`: what warped pixels become; `by_type`
-  /// leaves them as they are.
-  void operator()(const std::vector<MergeSource<T>>& sources, Aggregation aggregation,
-                  WarpedValues values, TemplateStack& merged) {
-    // Few values add up exactly enough in single precision; many (a large npart) in double.
-    constexpr std::size_t few = 16;
-    if (sources.size() <= few) {
-      merge_rows(sources, aggregation, values, merged, sums_);
-    } else {
-      merge_rows(sources, aggregation, values, merged, long_sums_);
-    }
+  /// Fills `merged`, a TemplateStack or a CodedTemplate.
+  template <class Template>
+  void operator()(const std::vector<MergeSource<T>>& sources, const MergeRule& rule,
+                  const Template& merged, const Executor& executor = SerialExecutor()) {
+    const std::size_t height = merged.extent().height;
+    executor.for_each((height + rows_per_band - 1) / rows_per_band, [&](std::size_t band) {
+      auto scratch = scratch_.take([] { return std::make_unique<Scratch>(); });
+      const std::size_t begin = band * rows_per_band;
+      merge_rows(sources, rule, merged, begin, std::min(begin + rows_per_band, height), *scratch);
+      scratch_.give(std::move(scratch));
+    });
   }
 
  private:
-  template <class Sum>
-  void merge_rows(const std::vector<MergeSource<T>>& sources, Aggregation aggregation,
-                  WarpedValues values, TemplateStack& merged, std::vector<Sum>& sums) {
-    const bool has_slots = merged.slots() > 1;
-    const bool is_mean = aggregation == Aggregation::mean;
+  static constexpr std::size_t rows_per_band = 64;
+
+  /// Rows and their weights.
+  struct Weighted {
+    std::vector<const float*> rows;
+    std::vector<float> weights;
+    float offset = 0.0F;
+
+    void clear() {
+      rows.clear();
+      weights.clear();
+      offset = 0.0F;
+    }
+    void add(const float* row, float weight) {
+      rows.push_back(row);
+      weights.push_back(weight);
+    }
+  };
+
+  struct Scratch {
+    std::vector<RowWarper<T>> warpers;
+    AlignedBuffer<float> rows;
+    Weighted alone;   // a single source
+    Weighted merged;  // what counts in the aggregate
+    std::vector<float> weights;
+  };
+
+  /// Rows [begin, end) of the template.
+  template <class Template>
+  static void merge_rows(const std::vector<MergeSource<T>>& sources, const MergeRule& rule,
+                         const Template& merged, std::size_t begin, std::size_t end,
+                         Scratch& scratch) {
     const std::size_t width = merged.extent().width;
-    const Sum scale = is_mean ? Sum{1} / static_cast<Sum>(sources.size()) : Sum{1};
-    warped_.resize(width);
-    float* warped = warped_.data();
-    for (std::size_t y = 0; y < merged.extent().height; ++y) {
-      sums.assign(width, is_mean ? Sum{0} : -std::numeric_limits<Sum>::infinity());
-      for (const MergeSource<T>& source : sources) {
-        warper_(source.plane, source.translation, 0.0F, y, warped);
-        if (values == WarpedValues::whole) float_kernels().truncate(warped, width);
-        if (values == WarpedValues::binary) {
-          for (float& value : warped_) value = value == 0.0F ? 0.0F : 1.0F;
+    const std::size_t stride = (width + 15) / 16 * 16;
+    if (scratch.warpers.size() < sources.size()) scratch.warpers.resize(sources.size());
+    scratch.rows.reserve((sources.size() + 1) * stride);
+    scratch.weights.resize(2 * sources.size());
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      scratch.warpers[i].begin(std::span(sources[i].planes.data(), sources[i].count),
+                               sources[i].translation, sources[i].zero());
+    }
+    const auto store = [&](Slot slot, std::size_t y, const Weighted& sum, float factor) {
+      merged.store(slot, y,
+                   {sum.rows.data(), sum.weights.data(), sum.rows.size(), sum.offset, factor},
+                   scratch.weights.data());
+    };
+    for (std::size_t y = begin; y < end; ++y) {
+      scratch.merged.clear();
+      for (std::size_t i = 0; i < sources.size(); ++i) {
+        const MergeSource<T>& source = sources[i];
+        scratch.alone.clear();
+        add_row(source, rule, scratch.warpers[i], y, width, scratch.rows.data() + i * stride,
+                scratch.alone);
+        if (merged.slots() > 1 && source.is_first) store(first_slot, y, scratch.alone, 1.0F);
+        if (merged.slots() > 1 && source.is_last) store(last_slot, y, scratch.alone, 1.0F);
+        if (!source.is_merged) continue;
+        for (std::size_t k = 0; k < scratch.alone.rows.size(); ++k) {
+          scratch.merged.add(scratch.alone.rows[k], scratch.alone.weights[k]);
         }
-        if (has_slots && source.is_first) std::copy_n(warped, width, merged[first_slot].row(y));
-        if (has_slots && source.is_last) std::copy_n(warped, width, merged[last_slot].row(y));
-        accumulate(warped, width, is_mean, sums.data());
+        scratch.merged.offset += scratch.alone.offset;
       }
-      float* out = merged[aggregate_slot].row(y);
-      for (std::size_t x = 0; x < width; ++x) out[x] = static_cast<float>(sums[x] * scale);
+      if (rule.aggregation == Aggregation::max) {
+        float* highest = scratch.rows.data() + sources.size() * stride;
+        float_kernels().maximum(scratch.merged.rows.data(), scratch.merged.rows.size(), width,
+                                highest);
+        scratch.merged.clear();
+        scratch.merged.add(highest, 1.0F);
+      }
+      store(aggregate_slot, y, scratch.merged,
+            rule.aggregation == Aggregation::max ? 1.0F : rule.factor);
     }
   }
 
-  static void accumulate(const float* row, std::size_t width, bool is_mean, float* sums) {
-    is_mean ? float_kernels().add(row, width, sums) : float_kernels().maximum(row, width, sums);
-  }
-  static void accumulate(const float* row, std::size_t width, bool is_mean, double* sums) {
-    for (std::size_t x = 0; x < width; ++x) {
-      const auto value = static_cast<double>(row[x]);
-      sums[x] = is_mean ? sums[x] + value : std::max(sums[x], value);
+  /// Adds a row of a warped source to `sum`: as it is blended from rows of the frame where its mean
+  /// is taken, else its values, made in `row`.
+  static void add_row(const MergeSource<T>& source, const MergeRule& rule, RowWarper<T>& warper,
+                      std::size_t y, std::size_t width, float* row, Weighted& sum) {
+    const float step = source.step();
+    if (rule.aggregation == Aggregation::mean && rule.values == WarpedValues::by_type) {
+      const auto taps = warper.taps(y);
+      sum.add(taps.upper, step * (1.0F - taps.weight));
+      if (taps.lower != nullptr) sum.add(taps.lower, step * taps.weight);
+      sum.offset = source.offset();
+      return;
     }
+    const bool is_whole = rule.values == WarpedValues::whole;
+    if (source.is_plain()) {
+      warper(y, row, is_whole ? PixelRounding::truncate : PixelRounding::none);
+    } else {
+      warper(y, row);
+      float_kernels().weighted_sum({&row, &step, 1, source.offset(), 1.0F}, width, row);
+      if (is_whole) float_kernels().truncate(row, width);
+    }
+    if (rule.values == WarpedValues::binary) {
+      for (std::size_t x = 0; x < width; ++x) row[x] = row[x] == 0.0F ? 0.0F : 1.0F;
+    }
+    sum.add(row, 1.0F);
   }
 
-  RowWarper<T> warper_;
-  std::vector<float> warped_;
-  std::vector<float> sums_;
-  std::vector<double> long_sums_;
+  Pool<std::unique_ptr<Scratch>> scratch_;
 };
 
 }  // namespace stillscope

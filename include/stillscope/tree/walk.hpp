@@ -5,7 +5,7 @@
 #include <atomic>
 #include <vector>
 
-#include "stillscope/tree/executor.hpp"
+#include "stillscope/core/executor.hpp"
 #include "stillscope/tree/tree_plan.hpp"
 
 namespace stillscope {

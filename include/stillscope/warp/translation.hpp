@@ -3,11 +3,16 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <span>
+#include <type_traits>
 #include <vector>
 
+#include "stillscope/core/buffer.hpp"
 #include "stillscope/core/rows.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/simd/row_kernels.hpp"
@@ -28,6 +33,7 @@ struct AxisTaps {
 /// A translation prepared for frames of one size.
 class Translation {
  public:
+  Translation() = default;
   /// `shift` [px] is taken in single precision, as OpenCV's matrix is in minian. A shift that is
   /// not finite or that leaves no sample inside the frame gives frames of nothing but fill.
   Translation(Shift shift, Extent extent, SamplingGrid grid = SamplingGrid::exact)
@@ -70,87 +76,132 @@ class Translation {
   bool is_empty_ = false;
 };
 
-/// Warps rows of frames of one width; holds the scratch that this needs. One object a thread.
+/// Translates a frame row by row, from the top down: each row of the frame is blended along the
+/// columns once, and two of these make a row of the result. Holds the scratch that this needs; one
+/// object a thread.
 template <Pixel T>
 class RowWarper {
  public:
-  /// out = row `y` of `frame` moved by `translation`, in float32. Samples outside the frame are
-  /// `fill`, with which edge samples blend; a sample of weight zero is not read.
-  void operator()(const FrameView<const T>& frame, const Translation& translation, float fill,
-                  std::size_t y, float* out) {
-    const std::size_t width = frame.width();
-    const std::ptrdiff_t upper = static_cast<std::ptrdiff_t>(y) + translation.rows().offset;
-    const float weight = translation.rows().weight;
-    const bool has_upper = is_inside(upper, frame.height());
-    const bool has_lower = weight != 0.0F && is_inside(upper + 1, frame.height());
-    if (translation.is_empty() || (!has_upper && !has_lower)) {
-      std::fill_n(out, width, fill);
-    } else if (weight == 0.0F) {
-      const T* row = contiguous_row(frame, static_cast<std::size_t>(upper), gathered_[0]);
-      warp_rows(row, row, width, 0.0F, translation.columns(), fill, out);
-    } else if (has_upper && has_lower) {
-      warp_rows(contiguous_row(frame, static_cast<std::size_t>(upper), gathered_[0]),
-                contiguous_row(frame, static_cast<std::size_t>(upper + 1), gathered_[1]), width,
-                weight, translation.columns(), fill, out);
-    } else {
-      // At the border rows one of the two is fill, which T need not hold: in single precision.
-      const std::size_t inside = static_cast<std::size_t>(has_upper ? upper : upper + 1);
-      border_.resize(2 * width);
-      float* row = border_.data();
-      pixel_kernels<T>().to_float(contiguous_row(frame, inside, gathered_[0]), width, row);
-      std::fill_n(row + width, width, fill);
-      const float* rows[2] = {has_upper ? row : row + width, has_upper ? row + width : row};
-      warp_rows(rows[0], rows[1], width, weight, translation.columns(), fill, out);
+  /// From here on, rows of `frame`. Samples outside it are `fill`, with which edge samples blend; a
+  /// sample of weight zero is not read.
+  void begin(const FrameView<const T>& frame, const Translation& translation, float fill) {
+    begin(std::span(&frame, 1), translation, fill);
+  }
+  /// The same for one frame, or for the sum of three of one size, which T must hold; their rows are
+  /// contiguous.
+  void begin(std::span<const FrameView<const T>> frames, const Translation& translation,
+             float fill) {
+    std::copy(frames.begin(), frames.end(), frames_.begin());
+    count_ = frames.size();
+    translation_ = translation;
+    fill_ = fill;
+    const std::size_t width = frames_[0].width();
+    filling_.reserve(width);
+    std::fill_n(filling_.data(), width, fill);
+    for (Blended& blended : blended_) {
+      blended.row = none;
+      blended.values.reserve(width);
     }
   }
 
+  /// What a row of the moved frame is blended from: upper + weight (lower - upper), or `upper` alone
+  /// where there is no `lower`.
+  struct Taps {
+    const float* upper;
+    const float* lower;
+    float weight;
+  };
+  /// Row `y` of the moved frame; holds until rows further down are asked for.
+  Taps taps(std::size_t y) {
+    const std::size_t height = frames_[0].height();
+    const std::ptrdiff_t upper = static_cast<std::ptrdiff_t>(y) + translation_.rows().offset;
+    const float weight = translation_.rows().weight;
+    const bool has_lower = weight != 0.0F && is_inside(upper + 1, height);
+    if (translation_.is_empty() || (!is_inside(upper, height) && !has_lower)) {
+      return {filling_.data(), nullptr, 0.0F};
+    }
+    return {blended(upper), weight == 0.0F ? nullptr : blended(upper + 1), weight};
+  }
+
+  /// out = row `y` of the moved frame, its values brought to the type U.
+  template <Pixel U>
+  void operator()(std::size_t y, U* out, PixelRounding rounding = PixelRounding::none) {
+    const Taps row = taps(y);
+    pixel_kernels<U>().blend_rows(row.upper, row.lower, frames_[0].width(), row.weight, rounding,
+                                  out);
+  }
+
  private:
+  static constexpr std::ptrdiff_t none = std::numeric_limits<std::ptrdiff_t>::min();
+
+  struct Blended {
+    std::ptrdiff_t row = none;
+    AlignedBuffer<float> values;
+  };
+
   static bool is_inside(std::ptrdiff_t index, std::size_t n) {
     return index >= 0 && index < static_cast<std::ptrdiff_t>(n);
   }
 
-  /// One output row from two input rows.
-  template <Pixel U>
-  static void warp_rows(const U* upper, const U* lower, std::size_t width, float weight,
-                        const AxisTaps& columns, float fill, float* out) {
-    const auto n = static_cast<std::ptrdiff_t>(width);
+  /// Row `y` of the frame, blended along the columns; fill outside the frame.
+  const float* blended(std::ptrdiff_t y) {
+    if (!is_inside(y, frames_[0].height())) return filling_.data();
+    Blended& entry = blended_[static_cast<std::size_t>(y) % 2];
+    if (entry.row == y) return entry.values.data();
+    entry.row = y;
+    const auto at = static_cast<std::size_t>(y);
+    blend_columns(count_ == 1 ? contiguous_row(frames_[0], at, gathered_) : sum_of_rows(at),
+                  entry.values.data());
+    return entry.values.data();
+  }
+
+  /// The three frames' rows, added.
+  const T* sum_of_rows(std::size_t y) {
+    const std::size_t width = frames_[0].width();
+    gathered_.resize(width);
+    pixel_kernels<T>().add(frames_[0].row(y), frames_[1].row(y), frames_[2].row(y), width,
+                           gathered_.data());
+    return gathered_.data();
+  }
+
+  void blend_columns(const T* row, float* out) const {
+    const AxisTaps& columns = translation_.columns();
+    const auto n = static_cast<std::ptrdiff_t>(frames_[0].width());
     const auto clamp = [&](std::ptrdiff_t x) { return std::clamp<std::ptrdiff_t>(x, 0, n); };
     const bool is_whole = columns.weight == 0.0F;
     // All samples are inside for x in [begin, end).
     const std::ptrdiff_t begin = clamp(-columns.offset);
     const std::ptrdiff_t end = std::max(begin, clamp(n - columns.offset - (is_whole ? 0 : 1)));
     if (begin < end) {
+      const T* from = row + begin + columns.offset;
       const auto size = static_cast<std::size_t>(end - begin);
-      const U* a = upper + begin + columns.offset;
-      const U* b = lower + begin + columns.offset;
-      const PixelKernels<U>& kernels = pixel_kernels<U>();
-      if (is_whole && weight == 0.0F) {
-        kernels.to_float(a, size, out + begin);
-      } else if (is_whole) {
-        kernels.blend_rows(a, b, size, weight, out + begin);
+      if (is_whole) {
+        pixel_kernels<T>().to_float(from, size, out + begin);
       } else {
-        kernels.bilinear(a, b, size, weight, columns.weight, out + begin);
+        pixel_kernels<T>().blend_columns(from, size, columns.weight, out + begin);
       }
     }
     // Beside them at most one column has a sample inside; the rest is fill.
     const auto sample = [&](std::ptrdiff_t x) {
-      if (!is_inside(x, width)) return fill;
-      return blend(static_cast<float>(upper[x]), static_cast<float>(lower[x]), weight);
+      return is_inside(x, frames_[0].width()) ? static_cast<float>(row[x]) : fill_;
     };
-    const auto warp_edge = [&](std::ptrdiff_t x) {
+    const auto edge = [&](std::ptrdiff_t x) {
       const std::ptrdiff_t left = x + columns.offset;
-      const bool has_right = !is_whole && is_inside(left + 1, width);
-      if (!is_inside(left, width) && !has_right) return fill;
-      return blend(sample(left), sample(left + 1), columns.weight);
+      const bool has_right = !is_whole && is_inside(left + 1, frames_[0].width());
+      if (!is_inside(left, frames_[0].width()) && !has_right) return fill_;
+      return sample(left) + columns.weight * (sample(left + 1) - sample(left));
     };
-    for (std::ptrdiff_t x = 0; x < begin; ++x) out[x] = warp_edge(x);
-    for (std::ptrdiff_t x = end; x < n; ++x) out[x] = warp_edge(x);
+    for (std::ptrdiff_t x = 0; x < begin; ++x) out[x] = edge(x);
+    for (std::ptrdiff_t x = end; x < n; ++x) out[x] = edge(x);
   }
 
-  static float blend(float a, float b, float weight) { return a + weight * (b - a); }
-
-  std::vector<T> gathered_[2];
-  std::vector<float> border_;
+  std::array<FrameView<const T>, 3> frames_;
+  std::size_t count_ = 1;
+  Translation translation_;
+  float fill_ = 0.0F;
+  Blended blended_[2];  // of an even and of an odd row: neighbours
+  AlignedBuffer<float> filling_;
+  std::vector<T> gathered_;
 };
 
 }  // namespace stillscope

@@ -14,7 +14,6 @@
 
 #include "stillscope/core/types.hpp"
 #include "stillscope/core/view.hpp"
-#include "stillscope/register/exact_correlation.hpp"
 
 namespace stillscope::test {
 
@@ -181,13 +180,6 @@ Image<T> rolled(const Image<T>& image, PixelOffset by) {
     }
   }
   return result;
-}
-
-/// A frame as a registrar takes it.
-template <Pixel T>
-FrameRef<T> frame_ref(const FrameView<const T>& view, std::size_t key) {
-  std::vector<T> scratch;
-  return {view, summarize(view, scratch).mean, key};
 }
 
 }  // namespace stillscope::test

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "stillscope/tree/executor.hpp"
+#include "stillscope/core/executor.hpp"
 
 namespace stillscope::test {
 
@@ -39,6 +39,7 @@ class ThreadExecutor final : public Executor {
     for (std::thread& thread : threads) thread.join();
     if (failure) std::rethrow_exception(failure);
   }
+  [[nodiscard]] std::size_t concurrency() const override { return threads_; }
 
  private:
   std::size_t threads_;

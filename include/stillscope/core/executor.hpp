@@ -14,7 +14,10 @@ namespace stillscope {
 class Executor {
  public:
   virtual ~Executor() = default;
+  /// A body may call it again.
   virtual void for_each(std::size_t count, const std::function<void(std::size_t)>& body) const = 0;
+  /// How many bodies may run at once.
+  [[nodiscard]] virtual std::size_t concurrency() const = 0;
 };
 
 /// One after the other on the calling thread: this order defines the result.
@@ -23,6 +26,7 @@ class SerialExecutor final : public Executor {
   void for_each(std::size_t count, const std::function<void(std::size_t)>& body) const override {
     for (std::size_t i = 0; i < count; ++i) body(i);
   }
+  [[nodiscard]] std::size_t concurrency() const override { return 1; }
 };
 
 /// On oneTBB, in an arena of its own that all calls with the same number of threads in a process
@@ -34,6 +38,7 @@ class TbbExecutor final : public Executor {
   /// Throws `std::invalid_argument` where `threads` is 0.
   explicit TbbExecutor(std::size_t threads);
   void for_each(std::size_t count, const std::function<void(std::size_t)>& body) const override;
+  [[nodiscard]] std::size_t concurrency() const override;
 
  private:
   std::size_t threads_;

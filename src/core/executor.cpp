@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "stillscope/tree/executor.hpp"
+#include "stillscope/core/executor.hpp"
 
 #include <tbb/blocked_range.h>
 #include <tbb/info.h>
@@ -26,14 +26,18 @@
 namespace stillscope {
 namespace {
 
+/// More than oneTBB has workers for would run no faster, and makes it print a warning.
+int arena_size(std::size_t threads) {
+  const int most = tbb::info::default_concurrency();
+  return threads < static_cast<std::size_t>(most) ? static_cast<int>(threads) : most;
+}
+
 tbb::task_arena& arena_of(std::size_t threads) {
   // Never destroyed: a static's destructor may come after oneTBB's own.
   static auto* arenas = new std::map<int, tbb::task_arena>;
   static std::mutex mutex;
   const std::scoped_lock lock(mutex);
-  // More than oneTBB has workers for would run no faster, and makes it print a warning.
-  const int most = tbb::info::default_concurrency();
-  const int size = threads < static_cast<std::size_t>(most) ? static_cast<int>(threads) : most;
+  const int size = arena_size(threads);
   return arenas->try_emplace(size, size).first->second;
 }
 
@@ -72,14 +76,20 @@ TbbExecutor::TbbExecutor(std::size_t threads) : threads_(threads) {
 }
 
 void TbbExecutor::for_each(std::size_t count, const std::function<void(std::size_t)>& body) const {
-  arena_of(threads_).execute([&] {
+  const auto run = [&] {
     tbb::parallel_for(
         tbb::blocked_range<std::size_t>(0, count, 1),
         [&](const tbb::blocked_range<std::size_t>& range) {
           for (std::size_t i = range.begin(); i != range.end(); ++i) body(i);
         },
         tbb::simple_partitioner());
-  });
+  };
+  // Who waits for the end of a loop within a body does not start on another body meanwhile.
+  arena_of(threads_).execute([&] { tbb::this_task_arena::isolate(run); });
+}
+
+std::size_t TbbExecutor::concurrency() const {
+  return static_cast<std::size_t>(arena_size(threads_));
 }
 
 std::size_t thread_count(std::optional<std::size_t> requested) {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "stillscope/core/buffer.hpp"
+
+#include <algorithm>
+#include <deque>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace stillscope {
+namespace {
+
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+// Below, the allocator's own free lists serve, without page faults.
+constexpr std::size_t large = std::size_t{64} << 10;
+constexpr std::size_t most_kept = std::size_t{128} << 20;
+
+std::align_val_t alignment_of(std::size_t bytes) {
+  return std::align_val_t{bytes >= huge_page ? huge_page : AlignedBuffer<char>::alignment};
+}
+
+struct Piece {
+  void* memory;
+  std::size_t bytes;
+};
+
+void free_piece(const Piece& piece) noexcept {
+  ::operator delete (piece.memory, alignment_of(piece.bytes));
+}
+
+/// Free pieces, the last given first.
+class Kept {
+ public:
+  void* take(std::size_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::find_if(pieces_.begin(), pieces_.end(),
+                                    [&](const Piece& piece) { return piece.bytes == bytes; });
+    if (found == pieces_.end()) return nullptr;
+    void* memory = found->memory;
+    pieces_.erase(found);
+    bytes_ -= bytes;
+    return memory;
+  }
+
+  void give(const Piece& piece) {
+    const std::scoped_lock lock(mutex_);
+    pieces_.push_front(piece);
+    bytes_ += piece.bytes;
+    shrink(most_kept);
+  }
+
+  void clear() {
+    const std::scoped_lock lock(mutex_);
+    shrink(0);
+  }
+
+ private:
+  void shrink(std::size_t most) {
+    while (bytes_ > most) {
+      bytes_ -= pieces_.back().bytes;
+      free_piece(pieces_.back());
+      pieces_.pop_back();
+    }
+  }
+
+  std::mutex mutex_;
+  std::deque<Piece> pieces_;
+  std::size_t bytes_ = 0;
+};
+
+Kept& kept() {
+  // Never destroyed: buffers of other static objects may be given back after this one's end.
+  static auto* instance = new Kept;
+  return *instance;
+}
+
+}  // namespace
+
+void* take_memory(std::size_t bytes) {
+  if (bytes >= large) {
+    if (void* memory = kept().take(bytes)) return memory;
+  }
+  void* memory = ::operator new (bytes, alignment_of(bytes));
+#if defined(__linux__)
+  // Where that is possible, one fault for what else takes five hundred.
+  if (bytes >= huge_page) (void)madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+
+void give_memory(void* memory, std::size_t bytes) noexcept {
+  if (bytes < large) {
+    free_piece({memory, bytes});
+    return;
+  }
+  try {
+    kept().give({memory, bytes});
+  } catch (...) {  // no memory for the list
+    free_piece({memory, bytes});
+  }
+}
+
+void release_kept_memory() noexcept { kept().clear(); }
+
+}  // namespace stillscope
