@@ -2,6 +2,8 @@
 #include "stillscope/core/buffer.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <deque>
 
 #if defined(__linux__)
@@ -16,17 +18,37 @@ constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr std::size_t large = std::size_t{64} << 10;
 constexpr std::size_t most_kept = std::size_t{128} << 20;
 
-std::align_val_t alignment_of(std::size_t bytes) {
-  return std::align_val_t{bytes >= huge_page ? huge_page : AlignedBuffer<char>::alignment};
-}
-
 struct Piece {
   void* memory;
   std::size_t bytes;
 };
 
+/// Pieces of several megabytes on pages that are as large as the system has them: one page fault
+/// for what else takes five hundred. They begin at the page's edge, and a little further each: were
+/// all of them at the same distance from such an edge, the rows of several would compete for the
+/// same few places in the cache.
+void* allocate(std::size_t bytes) {
+  if (bytes < huge_page) {
+    return ::operator new (bytes, std::align_val_t{AlignedBuffer<char>::alignment});
+  }
+  constexpr std::size_t stagger = 17 * 64;  // coprime with a small page's 64 cache lines
+  static std::atomic<std::size_t> count = 0;
+  const std::size_t offset = count++ * stagger % 4096;
+  void* memory = ::operator new (bytes + 4096, std::align_val_t{huge_page});
+#if defined(__linux__)
+  (void)madvise(memory, bytes + 4096, MADV_HUGEPAGE);
+#endif
+  return static_cast<char*>(memory) + offset;
+}
+
 void free_piece(const Piece& piece) noexcept {
-  ::operator delete (piece.memory, alignment_of(piece.bytes));
+  if (piece.bytes < huge_page) {
+    ::operator delete (piece.memory, std::align_val_t{AlignedBuffer<char>::alignment});
+    return;
+  }
+  const auto address = reinterpret_cast<std::uintptr_t>(piece.memory);
+  ::operator delete (reinterpret_cast<void*>(address / huge_page * huge_page),
+                     std::align_val_t{huge_page});
 }
 
 /// Free pieces, the last given first.
@@ -81,12 +103,7 @@ void* take_memory(std::size_t bytes) {
   if (bytes >= large) {
     if (void* memory = kept().take(bytes)) return memory;
   }
-  void* memory = ::operator new (bytes, alignment_of(bytes));
-#if defined(__linux__)
-  // Where that is possible, one fault for what else takes five hundred.
-  if (bytes >= huge_page) (void)madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-  return memory;
+  return allocate(bytes);
 }
 
 void give_memory(void* memory, std::size_t bytes) noexcept {

@@ -70,10 +70,13 @@ struct Products<double> {
   }
 };
 
-/// Sums in lanes, added to `totals` before they could overflow and at the end.
-template <Pixel T, std::size_t count>
+/// Sums in lanes, added to `totals` before they could overflow and at the end: nine, or one in
+/// `rows` parts that do not wait for one another.
+template <Pixel T, bool is_window, std::size_t rows>
 class LaneSums {
  public:
+  static constexpr std::size_t count = is_window ? 9 : rows;
+
   /// `safe_products`: that many (pairs of) products fit a 32-bit lane.
   LaneSums(ProductSum<T>* totals, std::size_t safe_products)
       : totals_(totals), safe_products_(safe_products) {}
@@ -97,7 +100,7 @@ class LaneSums {
       // Floats in float32 up to here, in double from here; integers exactly.
       std::conditional_t<(sizeof(T) > 2), float, std::int64_t> sum{};
       for (int i = 0; i < 8; ++i) sum += lanes[k][i];
-      totals_[k] += static_cast<ProductSum<T>>(sum);
+      totals_[is_window ? k : 0] += static_cast<ProductSum<T>>(sum);
       lanes[k] = typename Products<T>::Sums{};
     }
     products_ = 0;
@@ -117,30 +120,52 @@ template <Pixel T, std::size_t rows>
 struct RowBlock {
   const T* dst[rows];
   const T* src[rows + 2];
-  std::ptrdiff_t dst_ahead = 0;
-  std::ptrdiff_t src_ahead = 0;
+  std::ptrdiff_t dst_ahead;
+  std::ptrdiff_t src_ahead;
 };
 
-/// `size` columns, a multiple of the lanes, from dst_x in dst and from src_x in src.
-template <Pixel T, bool is_window, std::size_t rows, class Offset, class Sums>
+/// All bits of the last `count` lanes.
+template <class Lanes>
+inline __attribute__((always_inline)) Lanes last_lanes(std::size_t count) {
+  constexpr std::size_t size = sizeof(Lanes) == sizeof(Ints) && std::is_same_v<Lanes, Floats> ? 8 : 16;
+  std::int8_t bytes[sizeof(Lanes)];
+  constexpr std::size_t width = sizeof(Lanes) / size;
+  for (std::size_t i = 0; i < sizeof(Lanes); ++i) {
+    bytes[i] = i / width + count >= size ? std::int8_t{-1} : std::int8_t{0};
+  }
+  return load<Lanes>(bytes);
+}
+
+template <class Lanes>
+inline __attribute__((always_inline)) Lanes masked(const Lanes& value, const Lanes& mask) {
+  return reinterpret_cast<Lanes>(reinterpret_cast<Ints>(value) & reinterpret_cast<Ints>(mask));
+}
+
+/// `size` columns, a multiple of the lanes, from dst_x in dst and from src_x in src. `is_tail`: of
+/// a single register's columns, only the last `used`.
+template <Pixel T, bool is_window, std::size_t rows, bool is_tail, class Offset, class Sums>
 inline __attribute__((always_inline)) void add_columns(const RowBlock<T, rows>& block,
                                                        std::size_t dst_x, std::size_t src_x,
-                                                       std::size_t size, Offset dst_offset,
-                                                       Offset src_offset, Sums& sums) {
+                                                       std::size_t size, std::size_t used,
+                                                       Offset dst_offset, Offset src_offset,
+                                                       Sums& sums) {
   using P = Products<T>;
+  using Lanes = decltype(P::lanes_at(block.dst[0], dst_offset));
   for (std::size_t x = 0; x < size;) {
     const std::size_t end = x + P::lanes * sums.room((size - x) / P::lanes, rows);
     for (; x < end; x += P::lanes) {
-      if (x % (64 / sizeof(T)) == 0) {
+      if (!is_tail && x % (64 / sizeof(T)) == 0) {
+#pragma GCC unroll 8
         for (std::size_t r = 0; r < rows; ++r) {
           __builtin_prefetch(block.dst[r] + dst_x + x + block.dst_ahead, 0, 2);
           __builtin_prefetch(block.src[r + 2] + src_x + x + block.src_ahead, 0, 2);
         }
       }
-      decltype(P::lanes_at(block.dst[0], dst_offset)) dst[rows];
+      Lanes dst[rows];
 #pragma GCC unroll 8
       for (std::size_t r = 0; r < rows; ++r) {
         dst[r] = P::lanes_at(block.dst[r] + dst_x + x, dst_offset);
+        if constexpr (is_tail) dst[r] = masked(dst[r], last_lanes<Lanes>(used));
       }
       if constexpr (is_window) {
 #pragma GCC unroll 8
@@ -160,111 +185,123 @@ inline __attribute__((always_inline)) void add_columns(const RowBlock<T, rows>& 
       } else {
 #pragma GCC unroll 8
         for (std::size_t r = 0; r < rows; ++r) {
-          P::add(sums.lanes[0], dst[r], P::lanes_at(block.src[r + 1] + src_x + x + 1, src_offset));
+          P::add(sums.lanes[r], dst[r], P::lanes_at(block.src[r + 1] + src_x + x + 1, src_offset));
         }
       }
     }
   }
 }
 
-/// Columns [first, first + size) of a circular row, into `out`.
-template <Pixel T>
-inline void copy_circular(const T* row, std::size_t width, std::size_t first, std::size_t size,
-                          T* out) {
-  std::size_t column = first % width;
-  for (std::size_t k = 0; k < size; ++k) {
-    out[k] = row[column];
-    if (++column == width) column = 0;
-  }
-}
+/// The columns of dst in runs of whole registers, and the columns of src that they are summed
+/// against. src's row is circular: registers that meet its seam, where it ends and begins anew,
+/// take it from a copy of the columns on either side.
+template <std::size_t lanes>
+class ColumnRuns {
+ public:
+  /// Columns copied from each side of the seam.
+  static constexpr std::size_t reach = 2 * lanes;
 
-/// The columns of a circular row in three parts. Most have their neighbours in src beside them, in
-/// memory: these are used in place, as many as fill whole registers, in up to two runs. The rest,
-/// round the place where src's row ends and begins anew, are copied to a short strip.
-struct ColumnSplit {
-  std::size_t first_run = 0;  ///< Columns [0, first_run) of dst.
-  std::size_t strip_begin = 0;
-  std::size_t strip = 0;  ///< Columns from strip_begin on, circularly.
-  std::size_t second_begin = 0;
-  std::size_t second_run = 0;
+  struct Run {
+    std::size_t dst;
+    std::size_t src;  ///< Of the row, or of the copied columns.
+    std::size_t size;
+    std::size_t used;  ///< Fewer than the lanes: the last columns, which fill no register alone.
+    bool is_at_seam;
+  };
 
-  /// `first`: the column of src that lies left of dst's column 0.
-  ColumnSplit(std::size_t width, std::size_t first, std::size_t lanes) {
-    std::size_t seam_end = 2;  // columns of the strip up to the last that meets the seam
-    if (first + 1 == width) {  // the seam is met by the last column and by the first
-      strip_begin = width - 1;
-    } else {
-      first_run = (width - 2 - first) / lanes * lanes;
-      strip_begin = first_run;
-      seam_end = width - first - first_run;
+  /// `first`: the column of src that lies left of dst's column 0. `width`: at least `reach`.
+  ColumnRuns(std::size_t width, std::size_t first) : width_(width) {
+    std::size_t column = first;
+    std::size_t x = 0;
+    while (x + lanes <= width) {
+      const std::size_t left = (width - x) / lanes;
+      std::size_t registers = 1;
+      // Taps reach up to column + lanes + 1.
+      if (column + lanes + 2 <= width) {
+        registers = (width - lanes - 2 - column) / lanes + 1;
+        registers = registers < left ? registers : left;
+      }
+      add(x, column, registers * lanes, lanes);
+      x += registers * lanes;
+      column += registers * lanes;
+      column = column < width ? column : column - width;
     }
-    strip = seam_end;
-    while (strip < width - first_run && (width - first_run - strip) % lanes != 0) ++strip;
-    if (strip > width - first_run) strip = width - first_run;
-    second_begin = (strip_begin + strip) % width;
-    second_run = width - first_run - strip;
+    if (x < width) add(width - lanes, (first + width - lanes) % width, lanes, width - x);
   }
+
+  [[nodiscard]] const Run* begin() const { return runs_; }
+  [[nodiscard]] const Run* end() const { return runs_ + count_; }
+
+ private:
+  void add(std::size_t dst, std::size_t column, std::size_t size, std::size_t used) {
+    const bool is_at_seam = column + lanes + 2 > width_;
+    runs_[count_++] = {dst, is_at_seam ? column + reach - width_ : column, size, used, is_at_seam};
+  }
+
+  std::size_t width_;
+  std::size_t count_ = 0;
+  Run runs_[8];  // two runs, up to four registers at the seam, and the rest
 };
 
 /// A block of rows, added to `totals`.
 template <Pixel T, bool is_window, std::size_t rows>
-void add_block(const CorrelationBand<T>& band, const ColumnSplit& split, std::size_t row,
-               ProductSum<T>* totals) {
+void add_block(const CorrelationBand<T>& band, const ColumnRuns<Products<T>::lanes>& runs,
+               std::size_t row, ProductSum<T>* totals) {
   using P = Products<T>;
-  constexpr std::size_t longest_strip = 3 * P::lanes;
+  constexpr std::size_t reach = ColumnRuns<P::lanes>::reach;
   const auto dst_offset = static_cast<typename P::Offset>(band.dst_offset);
   const auto src_offset = static_cast<typename P::Offset>(band.src_offset);
   RowBlock<T, rows> block;
-  for (std::size_t r = 0; r < rows; ++r) block.dst[r] = band.dst[row + r];
-  for (std::size_t r = 0; r < rows + 2; ++r) block.src[r] = band.src[row + r];
+  RowBlock<T, rows> seam;
+  T columns[rows + 2][2 * reach];
+  for (std::size_t r = 0; r < rows; ++r) seam.dst[r] = block.dst[r] = band.dst[row + r];
+  for (std::size_t r = 0; r < rows + 2; ++r) {
+    const T* src = band.src[row + r];
+    __builtin_memcpy(columns[r], src + band.width - reach, sizeof(T) * reach);
+    __builtin_memcpy(columns[r] + reach, src, sizeof(T) * reach);
+    block.src[r] = src;
+    seam.src[r] = columns[r];
+  }
   block.dst_ahead = band.dst_ahead;
   block.src_ahead = band.src_ahead;
-  LaneSums<T, is_window ? 9 : 1> sums(totals, band.safe_products);
-  add_columns<T, is_window, rows>(block, 0, band.first, split.first_run, dst_offset, src_offset,
-                                  sums);
-  add_columns<T, is_window, rows>(block, split.second_begin,
-                                  (band.first + split.second_begin) % band.width, split.second_run,
-                                  dst_offset, src_offset, sums);
-  // What fills the strip up is dst's offset: zero, once that is subtracted.
-  T dst_strips[rows][longest_strip];
-  T src_strips[rows + 2][longest_strip + 2];
-  RowBlock<T, rows> strips;
-  const std::size_t padded = (split.strip + P::lanes - 1) / P::lanes * P::lanes;
-  for (std::size_t r = 0; r < rows; ++r) {
-    copy_circular(block.dst[r], band.width, split.strip_begin, split.strip, dst_strips[r]);
-    for (std::size_t k = split.strip; k < padded; ++k) {
-      dst_strips[r][k] = static_cast<T>(std::is_same_v<T, std::uint8_t> ? 0 : band.dst_offset);
+  seam.dst_ahead = seam.src_ahead = 0;
+  LaneSums<T, is_window, rows> sums(totals, band.safe_products);
+  for (const auto& run : runs) {
+    if (run.used < P::lanes) {
+      add_columns<T, is_window, rows, true>(run.is_at_seam ? seam : block, run.dst, run.src,
+                                            run.size, run.used, dst_offset, src_offset, sums);
+    } else if (run.is_at_seam) {
+      add_columns<T, is_window, rows, false>(seam, run.dst, run.src, run.size, P::lanes, dst_offset,
+                                             src_offset, sums);
+    } else {
+      add_columns<T, is_window, rows, false>(block, run.dst, run.src, run.size, P::lanes,
+                                             dst_offset, src_offset, sums);
     }
-    strips.dst[r] = dst_strips[r];
   }
-  for (std::size_t r = 0; r < rows + 2; ++r) {
-    copy_circular(block.src[r], band.width, band.first + split.strip_begin, split.strip + 2,
-                  src_strips[r]);
-    for (std::size_t k = split.strip + 2; k < padded + 2; ++k) src_strips[r][k] = src_strips[r][0];
-    strips.src[r] = src_strips[r];
-  }
-  add_columns<T, is_window, rows>(strips, 0, 0, padded, dst_offset, src_offset, sums);
   sums.flush();
 }
 
-/// Integers so far from their offsets that 32 bits do not hold a product: in 64.
+/// One product at a time: for rows too short for registers, and for integers so far from their
+/// offsets that 32 bits do not hold a product.
 template <Pixel T, bool is_window>
-void correlate_widely(const CorrelationBand<T>& band, ProductSum<T>* totals) {
-  const auto dst_offset = static_cast<std::int64_t>(band.dst_offset);
-  const auto src_offset = static_cast<std::int64_t>(band.src_offset);
+void correlate_plainly(const CorrelationBand<T>& band, ProductSum<T>* totals) {
+  using Sum = ProductSum<T>;
+  const auto value = [](T pixel, double offset) {
+    if constexpr (std::is_same_v<T, std::uint8_t>) return static_cast<Sum>(pixel);
+    if constexpr (std::is_integral_v<T>) return static_cast<Sum>(pixel) - static_cast<Sum>(offset);
+    // As the registers take them.
+    using Working = std::conditional_t<std::is_same_v<T, double>, double, float>;
+    return static_cast<Sum>(static_cast<float>(static_cast<Working>(pixel) -
+                                               static_cast<Working>(offset)));
+  };
   for (std::size_t y = 0; y < band.rows; ++y) {
     for (std::size_t k = 0; k < (is_window ? 9 : 1); ++k) {
       const T* src = band.src[y + (is_window ? k / 3 : 1)];
-      const std::size_t first = band.first + (is_window ? k % 3 : 1);
-      std::int64_t total = 0;
-      // Two runs, up to where src's row ends and from where it begins anew.
-      const std::size_t begin = first % band.width;
-      const std::size_t run = band.width - begin;
-      for (std::size_t x = 0; x < run; ++x) {
-        total += (band.dst[y][x] - dst_offset) * (src[begin + x] - src_offset);
-      }
-      for (std::size_t x = run; x < band.width; ++x) {
-        total += (band.dst[y][x] - dst_offset) * (src[x - run] - src_offset);
+      std::size_t column = (band.first + (is_window ? k % 3 : 1)) % band.width;
+      Sum total{};
+      for (std::size_t x = 0; x < band.width; ++x) {
+        total += value(band.dst[y][x], band.dst_offset) * value(src[column], band.src_offset);
+        if (++column == band.width) column = 0;
       }
       totals[k] += total;
     }
@@ -274,18 +311,17 @@ void correlate_widely(const CorrelationBand<T>& band, ProductSum<T>* totals) {
 template <Pixel T, bool is_window>
 void correlate(const CorrelationBand<T>& band, ProductSum<T>* totals) {
   constexpr std::size_t block = 4;
-  if constexpr (sizeof(T) == 2) {
-    if (band.safe_products < block) {
-      correlate_widely<T, is_window>(band, totals);
-      return;
-    }
+  using Runs = ColumnRuns<Products<T>::lanes>;
+  if (band.width < Runs::reach || (sizeof(T) == 2 && band.safe_products < block)) {
+    correlate_plainly<T, is_window>(band, totals);
+    return;
   }
-  const ColumnSplit split(band.width, band.first, Products<T>::lanes);
+  const Runs runs(band.width, band.first);
   std::size_t row = 0;
   for (; row + block <= band.rows; row += block) {
-    add_block<T, is_window, block>(band, split, row, totals);
+    add_block<T, is_window, block>(band, runs, row, totals);
   }
-  for (; row < band.rows; ++row) add_block<T, is_window, 1>(band, split, row, totals);
+  for (; row < band.rows; ++row) add_block<T, is_window, 1>(band, runs, row, totals);
 }
 
 }  // namespace

@@ -85,25 +85,37 @@ void pool_rows(const PoolRows<T>& in, std::size_t n, double offset, float* out, 
   tally->energy += static_cast<double>(total);
 }
 
-void pool_columns(const float* row, const PoolAxis& axis, float* out) {
+/// `fixed`: the axis' stride, known when this is compiled; 0: any.
+template <std::size_t fixed>
+void pool_cells(const float* row, const PoolAxis& axis, float* out) {
   constexpr std::size_t lanes = 8;
+  const std::size_t stride = fixed == 0 ? axis.stride : fixed;
   for (std::size_t cell = 0; cell < axis.cells; cell += lanes) {
     Floats sums[lanes] = {};
     const std::size_t size = axis.cells - cell < lanes ? axis.cells - cell : lanes;
-    for (std::size_t i = 0; i < size; ++i) {
+    const auto add = [&](std::size_t i) __attribute__((always_inline)) {
       const float* pixels = row + axis.first[cell + i];
-      const float* weights = axis.weights + (cell + i) * axis.stride;
-      for (std::size_t k = 0; k < axis.stride; k += lanes) {
+      const float* weights = axis.weights + (cell + i) * stride;
+#pragma GCC unroll 2
+      for (std::size_t k = 0; k < stride; k += lanes) {
         sums[i] += load<Floats>(weights + k) * load<Floats>(pixels + k);
       }
-    }
-    const Floats cells = sums_of(sums);
+    };
     if (size == lanes) {
-      store(cells, out + cell);
+#pragma GCC unroll 8
+      for (std::size_t i = 0; i < lanes; ++i) add(i);
+      store(sums_of(sums), out + cell);
     } else {
+      for (std::size_t i = 0; i < size; ++i) add(i);
+      const Floats cells = sums_of(sums);
       for (std::size_t i = 0; i < size; ++i) out[cell + i] = cells[static_cast<int>(i)];
     }
   }
+}
+
+void pool_columns(const float* row, const PoolAxis& axis, float* out) {
+  const auto pool = axis.stride == 8 ? pool_cells<8> : axis.stride == 16 ? pool_cells<16> : pool_cells<0>;
+  pool(row, axis, out);
 }
 
 }  // namespace

@@ -219,14 +219,24 @@ template <std::size_t fixed>
 void encode_rows(const float* const* rows, const float* weights, std::size_t count, float offset,
                  std::size_t n, std::int16_t* out) {
   const std::size_t size = fixed == 0 ? count : fixed;
+  // Copies, which no store can be suspected of changing.
+  const float* row[fixed == 0 ? 1 : fixed];
+  Floats weight[fixed == 0 ? 1 : fixed];
+  for (std::size_t k = 0; k < fixed; ++k) {
+    row[k] = rows[k];
+    weight[k] = Floats{} + weights[k];
+  }
+  const Floats zero = Floats{} + offset;
   std::size_t x = 0;
   for (; x + 16 <= n; x += 16) {
-    Floats a = Floats{} + offset;
-    Floats b = a;
+    Floats a = zero;
+    Floats b = zero;
 #pragma GCC unroll 8
     for (std::size_t k = 0; k < size; ++k) {
-      a += weights[k] * load<Floats>(rows[k] + x);
-      b += weights[k] * load<Floats>(rows[k] + x + 8);
+      const float* from = (fixed == 0 ? rows[k] : row[k]) + x;
+      const Floats factor = fixed == 0 ? Floats{} + weights[k] : weight[k];
+      a += factor * load<Floats>(from);
+      b += factor * load<Floats>(from + 8);
     }
     store_ints(nearest_ints(a), nearest_ints(b), out + x);
   }

@@ -127,7 +127,7 @@ class CoarseCandidates {
     // A hill's top lies up to half a cell from its highest cell, and so much above it.
     const double threshold = highest - margin - rounding;
     if (!nominate_hills(threshold, 1.5 * summit_above(peak.y, peak.x))) return nullptr;
-    nominate_stills(highest - lost - rounding);
+    nominate_stills(highest - lost, rounding);
     return &nominees_;
   }
 
@@ -221,7 +221,8 @@ class CoarseCandidates {
 
   /// What does not move (fixed-pattern noise, stripes) correlates at no displacement along one axis
   /// or both, in waves too fine for the grid: the best places there, where they could be the peak.
-  void nominate_stills(double threshold) {
+  /// `rounding`: of the sums, at most.
+  void nominate_stills(double threshold, double rounding) {
     const Extent cells = grid_.extent();
     const auto best_x =
         static_cast<std::size_t>(std::max_element(plane_row(0), plane_row(1)) - plane_row(0));
@@ -230,9 +231,10 @@ class CoarseCandidates {
       if (*plane_row(y) > *plane_row(best_y)) best_y = y;
     }
     const auto add = [&](std::size_t y, std::size_t x, PixelOffset across) {
-      if (static_cast<double>(plane_row(y)[x]) + summit_above(y, x) < threshold) return;
+      if (static_cast<double>(plane_row(y)[x]) + summit_above(y, x) < threshold - rounding) return;
       PixelOffset at = top_of(y, x);
-      double slack = rival_deviations * deviation_;
+      double slack = rounding;
+      if (across != PixelOffset{}) slack += rival_deviations * deviation_;
       if (across.height == 1) {
         at.height = 0;
         slack += slope_share * drop(y, x, 1, 0);
@@ -241,7 +243,6 @@ class CoarseCandidates {
         slack += slope_share * drop(y, x, 0, 1);
       } else {
         at = {};
-        slack = 0.0;
       }
       nominees_.stills.push_back({at, across, slack});
     };

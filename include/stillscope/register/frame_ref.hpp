@@ -29,17 +29,17 @@ struct FrameRef {
   PixelRange range{};
 };
 
-/// Mean of a sample of the pixels: up to 16 runs of up to 64, spread over the frame. Not finite
+/// Mean of a sample of the pixels: up to 8 runs of up to 16, spread over the frame. Not finite
 /// where one of them is not.
 template <Pixel T>
 [[nodiscard]] double sampled_mean(const FrameView<const T>& frame) {
-  const std::size_t runs = std::min<std::size_t>(16, frame.height());
-  const std::size_t size = std::min<std::size_t>(64, frame.width());
+  const std::size_t runs = std::min<std::size_t>(8, frame.height());
+  const std::size_t size = std::min<std::size_t>(16, frame.width());
   double sum = 0.0;
   for (std::size_t i = 0; i < runs; ++i) {
     const std::size_t y = (2 * i + 1) * frame.height() / (2 * runs);
     // Neighbouring runs lie far apart, so that a gradient along the rows is met evenly.
-    const std::size_t x = (7 * i % runs) * (frame.width() - size) / runs;
+    const std::size_t x = (3 * i % runs) * (frame.width() - size) / runs;
     for (std::size_t k = 0; k < size; ++k) sum += static_cast<double>(frame.row(y)[x + k]);
   }
   return sum / static_cast<double>(runs * size);

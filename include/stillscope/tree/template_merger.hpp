@@ -29,7 +29,7 @@ struct MergeSource {
   Translation translation;
   bool is_first;   ///< Fills the first slot.
   bool is_last;    ///< Fills the last slot.
-  bool is_merged;  ///< Counts in the aggregate.
+  bool is_merged;  ///< Counts in the aggregate, as what fills no slot does.
 
   /// What its pixels' values have in common.
   [[nodiscard]] float offset() const {
@@ -75,28 +75,37 @@ class TemplateMerger {
  private:
   static constexpr std::size_t rows_per_band = 64;
 
-  /// Rows and their weights.
+  /// Rows and their weights; room for two of each source.
   struct Weighted {
     std::vector<const float*> rows;
     std::vector<float> weights;
+    std::size_t count = 0;
     float offset = 0.0F;
 
+    void begin(std::size_t sources) {
+      rows.resize(2 * sources);
+      weights.resize(2 * sources);
+    }
     void clear() {
-      rows.clear();
-      weights.clear();
+      count = 0;
       offset = 0.0F;
     }
     void add(const float* row, float weight) {
-      rows.push_back(row);
-      weights.push_back(weight);
+      rows[count] = row;
+      weights[count++] = weight;
+    }
+    void add(const Weighted& other) {
+      for (std::size_t i = 0; i < other.count; ++i) add(other.rows[i], other.weights[i]);
+      offset += other.offset;
     }
   };
 
   struct Scratch {
     std::vector<RowWarper<T>> warpers;
+    std::vector<AlignedBuffer<T>> sums;  // of three planes
     AlignedBuffer<float> rows;
-    Weighted alone;   // a single source
     Weighted merged;  // what counts in the aggregate
+    Weighted alone;   // a single source
     std::vector<float> weights;
   };
 
@@ -107,43 +116,78 @@ class TemplateMerger {
                          Scratch& scratch) {
     const std::size_t width = merged.extent().width;
     const std::size_t stride = (width + 15) / 16 * 16;
-    if (scratch.warpers.size() < sources.size()) scratch.warpers.resize(sources.size());
     scratch.rows.reserve((sources.size() + 1) * stride);
+    scratch.merged.begin(sources.size());
+    scratch.alone.begin(1);
     scratch.weights.resize(2 * sources.size());
-    for (std::size_t i = 0; i < sources.size(); ++i) {
-      scratch.warpers[i].begin(std::span(sources[i].planes.data(), sources[i].count),
-                               sources[i].translation, sources[i].zero());
-    }
+    begin_sources(sources, begin, end, scratch);
     const auto store = [&](Slot slot, std::size_t y, const Weighted& sum, float factor) {
-      merged.store(slot, y,
-                   {sum.rows.data(), sum.weights.data(), sum.rows.size(), sum.offset, factor},
+      merged.store(slot, y, {sum.rows.data(), sum.weights.data(), sum.count, sum.offset, factor},
                    scratch.weights.data());
     };
     for (std::size_t y = begin; y < end; ++y) {
       scratch.merged.clear();
       for (std::size_t i = 0; i < sources.size(); ++i) {
         const MergeSource<T>& source = sources[i];
-        scratch.alone.clear();
-        add_row(source, rule, scratch.warpers[i], y, width, scratch.rows.data() + i * stride,
-                scratch.alone);
-        if (merged.slots() > 1 && source.is_first) store(first_slot, y, scratch.alone, 1.0F);
-        if (merged.slots() > 1 && source.is_last) store(last_slot, y, scratch.alone, 1.0F);
-        if (!source.is_merged) continue;
-        for (std::size_t k = 0; k < scratch.alone.rows.size(); ++k) {
-          scratch.merged.add(scratch.alone.rows[k], scratch.alone.weights[k]);
+        const bool fills_slot = merged.slots() > 1 && (source.is_first || source.is_last);
+        float* row = scratch.rows.data() + i * stride;
+        if (fills_slot) {
+          scratch.alone.clear();
+          add_row(source, rule, scratch.warpers[i], y, width, row, scratch.alone);
+          if (source.is_first) store(first_slot, y, scratch.alone, 1.0F);
+          if (source.is_last) store(last_slot, y, scratch.alone, 1.0F);
+          if (source.is_merged) scratch.merged.add(scratch.alone);
+        } else {
+          add_row(source, rule, scratch.warpers[i], y, width, row, scratch.merged);
         }
-        scratch.merged.offset += scratch.alone.offset;
       }
       if (rule.aggregation == Aggregation::max) {
         float* highest = scratch.rows.data() + sources.size() * stride;
-        float_kernels().maximum(scratch.merged.rows.data(), scratch.merged.rows.size(), width,
-                                highest);
+        float_kernels().maximum(scratch.merged.rows.data(), scratch.merged.count, width, highest);
         scratch.merged.clear();
         scratch.merged.add(highest, 1.0F);
       }
       store(aggregate_slot, y, scratch.merged,
             rule.aggregation == Aggregation::max ? 1.0F : rule.factor);
     }
+  }
+
+  /// Makes the warpers ready for rows [begin, end) of the template.
+  static void begin_sources(const std::vector<MergeSource<T>>& sources, std::size_t begin,
+                            std::size_t end, Scratch& scratch) {
+    if (scratch.warpers.size() < sources.size()) {
+      scratch.warpers.resize(sources.size());
+      scratch.sums.resize(sources.size());
+    }
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      if (sources[i].count == 1) {
+        scratch.warpers[i].begin(sources[i].planes[0], sources[i].translation, sources[i].zero());
+      } else {
+        begin_sum(sources[i], begin, end, scratch.sums[i], scratch.warpers[i]);
+      }
+    }
+  }
+
+  /// Begins with the sum of a source's three planes, of as many rows as rows [begin, end) of the
+  /// template need: added a plane's run of rows at a time, as memory likes it.
+  static void begin_sum(const MergeSource<T>& source, std::size_t begin, std::size_t end,
+                        AlignedBuffer<T>& sums, RowWarper<T>& warper) {
+    const auto& [first, aggregate, last] = source.planes;
+    const auto row_at = [&](std::size_t y) {
+      const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(y) + source.translation.rows().offset;
+      return static_cast<std::size_t>(
+          std::clamp<std::ptrdiff_t>(row, 0, static_cast<std::ptrdiff_t>(first.height())));
+    };
+    const std::size_t from = row_at(begin);
+    const std::size_t to = row_at(end + 1);
+    const std::size_t width = first.width();
+    sums.reserve((to - from) * width);
+    for (std::size_t y = from; y < to; ++y) {
+      pixel_kernels<T>().add(first.row(y), aggregate.row(y), last.row(y), width,
+                             sums.data() + (y - from) * width);
+    }
+    warper.begin({sums.data(), {to - from, width}}, source.translation.from_row(from),
+                 source.zero());
   }
 
   /// Adds a row of a warped source to `sum`: as it is blended from rows of the frame where its mean
@@ -155,7 +199,7 @@ class TemplateMerger {
       const auto taps = warper.taps(y);
       sum.add(taps.upper, step * (1.0F - taps.weight));
       if (taps.lower != nullptr) sum.add(taps.lower, step * taps.weight);
-      sum.offset = source.offset();
+      sum.offset += source.offset();
       return;
     }
     const bool is_whole = rule.values == WarpedValues::whole;

@@ -21,8 +21,12 @@ template <class Stored>
 class TemplateOf {
  public:
   TemplateOf() = default;
-  TemplateOf(std::size_t slots, Extent extent)
-      : pixels_(slots * extent.area()), slots_(slots), extent_(extent) {}
+  /// `padding`: elements between slots.
+  TemplateOf(std::size_t slots, Extent extent, std::size_t padding = 0)
+      : stride_(extent.area() + padding),
+        pixels_(slots * stride_),
+        slots_(slots),
+        extent_(extent) {}
 
   [[nodiscard]] bool is_empty() const { return pixels_.empty(); }
   [[nodiscard]] std::size_t slots() const { return slots_; }
@@ -30,10 +34,11 @@ class TemplateOf {
   /// A slot; where there is only one frame it stands for every slot.
   [[nodiscard]] FrameView<Stored> operator[](Slot slot) const {
     const std::size_t index = slots_ == 1 ? 0 : static_cast<std::size_t>(slot);
-    return {pixels_.data() + index * extent_.area(), extent_};
+    return {pixels_.data() + index * stride_, extent_};
   }
 
  private:
+  std::size_t stride_ = 0;
   AlignedBuffer<Stored> pixels_;
   std::size_t slots_ = 0;
   Extent extent_;
@@ -59,7 +64,9 @@ class CodedTemplate : public TemplateOf<std::int16_t> {
   CodedTemplate() = default;
   /// `range`: of the values that will be stored.
   CodedTemplate(std::size_t slots, Extent extent, const PixelRange& range)
-      : TemplateOf(slots, extent), range_(range), scale_(PixelScale::of(range, bits)) {}
+      : TemplateOf(slots, extent, padding(extent)),
+        range_(range),
+        scale_(PixelScale::of(range, bits)) {}
 
   [[nodiscard]] const PixelRange& range() const { return range_; }
   [[nodiscard]] const PixelScale& scale() const { return scale_; }
@@ -74,6 +81,14 @@ class CodedTemplate : public TemplateOf<std::int16_t> {
   }
 
  private:
+  /// Rows of the slots are read side by side: at distances that are no multiple of a page they do
+  /// not compete for the same places in the cache.
+  static std::size_t padding(Extent extent) {
+    constexpr std::size_t page = 4096 / sizeof(std::int16_t);
+    constexpr std::size_t distance = 21 * 64 / sizeof(std::int16_t);
+    return (distance + page - extent.area() % page) % page;
+  }
+
   PixelRange range_;
   PixelScale scale_;
 };

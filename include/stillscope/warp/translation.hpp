@@ -3,12 +3,10 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -45,6 +43,12 @@ class Translation {
   }
 
   [[nodiscard]] Extent extent() const { return extent_; }
+  /// The same translation for frames of which the rows before `first` are not there.
+  [[nodiscard]] Translation from_row(std::size_t first) const {
+    Translation translation = *this;
+    translation.rows_.offset -= static_cast<std::ptrdiff_t>(first);
+    return translation;
+  }
   /// True where no output pixel has a sample inside the frame.
   [[nodiscard]] bool is_empty() const { return is_empty_; }
   [[nodiscard]] const AxisTaps& rows() const { return rows_; }
@@ -85,17 +89,10 @@ class RowWarper {
   /// From here on, rows of `frame`. Samples outside it are `fill`, with which edge samples blend; a
   /// sample of weight zero is not read.
   void begin(const FrameView<const T>& frame, const Translation& translation, float fill) {
-    begin(std::span(&frame, 1), translation, fill);
-  }
-  /// The same for one frame, or for the sum of three of one size, which T must hold; their rows are
-  /// contiguous.
-  void begin(std::span<const FrameView<const T>> frames, const Translation& translation,
-             float fill) {
-    std::copy(frames.begin(), frames.end(), frames_.begin());
-    count_ = frames.size();
+    frame_ = frame;
     translation_ = translation;
     fill_ = fill;
-    const std::size_t width = frames_[0].width();
+    const std::size_t width = frame.width();
     filling_.reserve(width);
     std::fill_n(filling_.data(), width, fill);
     for (Blended& blended : blended_) {
@@ -113,7 +110,7 @@ class RowWarper {
   };
   /// Row `y` of the moved frame; holds until rows further down are asked for.
   Taps taps(std::size_t y) {
-    const std::size_t height = frames_[0].height();
+    const std::size_t height = frame_.height();
     const std::ptrdiff_t upper = static_cast<std::ptrdiff_t>(y) + translation_.rows().offset;
     const float weight = translation_.rows().weight;
     const bool has_lower = weight != 0.0F && is_inside(upper + 1, height);
@@ -127,7 +124,7 @@ class RowWarper {
   template <Pixel U>
   void operator()(std::size_t y, U* out, PixelRounding rounding = PixelRounding::none) {
     const Taps row = taps(y);
-    pixel_kernels<U>().blend_rows(row.upper, row.lower, frames_[0].width(), row.weight, rounding,
+    pixel_kernels<U>().blend_rows(row.upper, row.lower, frame_.width(), row.weight, rounding,
                                   out);
   }
 
@@ -145,28 +142,19 @@ class RowWarper {
 
   /// Row `y` of the frame, blended along the columns; fill outside the frame.
   const float* blended(std::ptrdiff_t y) {
-    if (!is_inside(y, frames_[0].height())) return filling_.data();
+    if (!is_inside(y, frame_.height())) return filling_.data();
     Blended& entry = blended_[static_cast<std::size_t>(y) % 2];
     if (entry.row == y) return entry.values.data();
     entry.row = y;
-    const auto at = static_cast<std::size_t>(y);
-    blend_columns(count_ == 1 ? contiguous_row(frames_[0], at, gathered_) : sum_of_rows(at),
+    if (sizeof(T) == 4) { const std::size_t at = std::size_t(y) + 2; if (at < frame_.height()) for (std::size_t x = 0; x < frame_.width(); x += 64 / sizeof(T)) __builtin_prefetch(frame_.row(at) + x, 0, 2); }
+    blend_columns(contiguous_row(frame_, static_cast<std::size_t>(y), gathered_),
                   entry.values.data());
     return entry.values.data();
   }
 
-  /// The three frames' rows, added.
-  const T* sum_of_rows(std::size_t y) {
-    const std::size_t width = frames_[0].width();
-    gathered_.resize(width);
-    pixel_kernels<T>().add(frames_[0].row(y), frames_[1].row(y), frames_[2].row(y), width,
-                           gathered_.data());
-    return gathered_.data();
-  }
-
   void blend_columns(const T* row, float* out) const {
     const AxisTaps& columns = translation_.columns();
-    const auto n = static_cast<std::ptrdiff_t>(frames_[0].width());
+    const auto n = static_cast<std::ptrdiff_t>(frame_.width());
     const auto clamp = [&](std::ptrdiff_t x) { return std::clamp<std::ptrdiff_t>(x, 0, n); };
     const bool is_whole = columns.weight == 0.0F;
     // All samples are inside for x in [begin, end).
@@ -183,20 +171,19 @@ class RowWarper {
     }
     // Beside them at most one column has a sample inside; the rest is fill.
     const auto sample = [&](std::ptrdiff_t x) {
-      return is_inside(x, frames_[0].width()) ? static_cast<float>(row[x]) : fill_;
+      return is_inside(x, frame_.width()) ? static_cast<float>(row[x]) : fill_;
     };
     const auto edge = [&](std::ptrdiff_t x) {
       const std::ptrdiff_t left = x + columns.offset;
-      const bool has_right = !is_whole && is_inside(left + 1, frames_[0].width());
-      if (!is_inside(left, frames_[0].width()) && !has_right) return fill_;
+      const bool has_right = !is_whole && is_inside(left + 1, frame_.width());
+      if (!is_inside(left, frame_.width()) && !has_right) return fill_;
       return sample(left) + columns.weight * (sample(left + 1) - sample(left));
     };
     for (std::ptrdiff_t x = 0; x < begin; ++x) out[x] = edge(x);
     for (std::ptrdiff_t x = end; x < n; ++x) out[x] = edge(x);
   }
 
-  std::array<FrameView<const T>, 3> frames_;
-  std::size_t count_ = 1;
+  FrameView<const T> frame_;
   Translation translation_;
   float fill_ = 0.0F;
   Blended blended_[2];  // of an even and of an odd row: neighbours
