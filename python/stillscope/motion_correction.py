@@ -237,7 +237,7 @@ def est_motion_chunk(
     bin_thres: float | None = None,
     *,
     slot_last: str = "second",
-    registrar: str = "fft",
+    registrar: str = "coarse_to_fine",
     n_threads: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Estimate the motion of a chunk of frames, or of a stack of templates.

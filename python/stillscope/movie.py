@@ -102,7 +102,7 @@ def estimate_motion(
     circ_thres: float | None = None,
     chunk: int | None = None,
     slot_last: str = "last",
-    registrar: str = "fft",
+    registrar: str = "coarse_to_fine",
     n_threads: int | None = None,
 ) -> MotionEstimate:
     """Estimate the rigid motion of every frame of a movie.

@@ -42,7 +42,7 @@ struct ChunkSettings {
   std::size_t max_sh = 100;
   SlotLast slot_last = SlotLast::second;
   WarpedValues warped_values = WarpedValues::by_type;
-  RegistrarKind registrar = RegistrarKind::fft;
+  RegistrarKind registrar = RegistrarKind::coarse_to_fine;
 
   /// True where templates carry the slots first / aggregate / last.
   [[nodiscard]] bool has_slots() const { return alt_error.has_value() && *alt_error != 0.0; }
