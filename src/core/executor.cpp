@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "stillscope/core/executor.hpp"
 
-#include <tbb/blocked_range.h>
 #include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/partitioner.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
@@ -76,13 +76,22 @@ TbbExecutor::TbbExecutor(std::size_t threads) : threads_(threads) {
 }
 
 void TbbExecutor::for_each(std::size_t count, const std::function<void(std::size_t)>& body) const {
+  // Whoever is free takes the next index: all threads are at neighbouring ones, whose results are
+  // put together soon, while they are in the cache.
+  std::atomic<std::size_t> next = 0;
+  const auto take_turns = [&](std::size_t /*taker*/) {
+    for (std::size_t i = next++; i < count; i = next++) {
+      try {
+        body(i);
+      } catch (...) {
+        next = count;  // the others need not go on
+        throw;
+      }
+    }
+  };
   const auto run = [&] {
-    tbb::parallel_for(
-        tbb::blocked_range<std::size_t>(0, count, 1),
-        [&](const tbb::blocked_range<std::size_t>& range) {
-          for (std::size_t i = range.begin(); i != range.end(); ++i) body(i);
-        },
-        tbb::simple_partitioner());
+    const std::size_t takers = std::min(count, concurrency());
+    tbb::parallel_for(std::size_t{0}, takers, take_turns, tbb::simple_partitioner());
   };
   // Who waits for the end of a loop within a body does not start on another body meanwhile.
   arena_of(threads_).execute([&] { tbb::this_task_arena::isolate(run); });

@@ -31,8 +31,7 @@ class SerialExecutor final : public Executor {
 
 /// On oneTBB, in an arena of its own that all calls with the same number of threads in a process
 /// share: however many threads call, no more than that number run, nor more than the process has
-/// processors. Indices that are near each other
-/// run on the same thread, in order, as far as the balance of load allows.
+/// processors. Indices are taken in order.
 class TbbExecutor final : public Executor {
  public:
   /// Throws `std::invalid_argument` where `threads` is 0.

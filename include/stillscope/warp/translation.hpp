@@ -146,7 +146,6 @@ class RowWarper {
     Blended& entry = blended_[static_cast<std::size_t>(y) % 2];
     if (entry.row == y) return entry.values.data();
     entry.row = y;
-    if (sizeof(T) == 4) { const std::size_t at = std::size_t(y) + 2; if (at < frame_.height()) for (std::size_t x = 0; x < frame_.width(); x += 64 / sizeof(T)) __builtin_prefetch(frame_.row(at) + x, 0, 2); }
     blend_columns(contiguous_row(frame_, static_cast<std::size_t>(y), gathered_),
                   entry.values.data());
     return entry.values.data();
