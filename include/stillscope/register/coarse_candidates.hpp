@@ -50,14 +50,13 @@ class CoarseCandidates {
 
   /// `pooling`: pixels a cell, about. `is_finest`: no finer grid can be asked. `transform_margin`:
   /// as of the full-size registrar.
-  CoarseCandidates(Extent extent, std::size_t pooling, bool is_finest, double transform_margin,
-                   FftPlanning planning)
+  CoarseCandidates(Extent extent, std::size_t pooling, bool is_finest, double transform_margin)
       : extent_(extent),
         is_finest_(is_finest),
         transform_margin_(transform_margin),
         rival_share_(rival_share_of_pixel * static_cast<double>(pooling)),
         grid_(extent, pooling),
-        fft_(grid_.extent(), planning),
+        fft_(grid_.extent()),
         plane_(grid_.extent().area()),
         product_(fft_.spectrum_size()),
         gain_(fft_.spectrum_size()),

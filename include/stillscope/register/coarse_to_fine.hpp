@@ -29,14 +29,14 @@ class CoarseToFineRegistrar final : public Registrar<T> {
   static constexpr std::size_t shortest_axis = 32;
 
   /// `extent` has at least `shortest_axis` pixels on each axis.
-  explicit CoarseToFineRegistrar(Extent extent, FftPlanning planning = FftPlanning::quick)
+  explicit CoarseToFineRegistrar(Extent extent)
       : extent_(extent) {
     constexpr double margin = FftRegistrar<T>::transform_margin;
     if (std::min(extent.height, extent.width) >= coarsest_from) {
       grids_.push_back(
-          std::make_unique<CoarseCandidates<T>>(extent, 8, false, margin, planning));
+          std::make_unique<CoarseCandidates<T>>(extent, 8, false, margin));
     }
-    grids_.push_back(std::make_unique<CoarseCandidates<T>>(extent, 4, true, margin, planning));
+    grids_.push_back(std::make_unique<CoarseCandidates<T>>(extent, 4, true, margin));
   }
 
   [[nodiscard]] static bool fits(Extent extent) {

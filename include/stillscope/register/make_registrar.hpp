@@ -23,7 +23,7 @@ template <Pixel T>
   switch (settings.registrar) {
     case RegistrarKind::coarse_to_fine:
       if (CoarseToFineRegistrar<T>::fits(extent)) {
-        return std::make_unique<CoarseToFineRegistrar<T>>(extent, planning);
+        return std::make_unique<CoarseToFineRegistrar<T>>(extent);
       }
       [[fallthrough]];
     case RegistrarKind::fft:
