@@ -14,72 +14,95 @@ namespace {
 
 /// How pixels of a type are loaded, less their frame's offset, and how products are summed.
 template <Pixel T>
-struct Products {  // 16-bit integers: less the offset they fit 16 bits, modulo 2^16
+struct Products;
+
+/// Integers: pairs of products in 32 bits.
+struct IntegerProducts {
   using Sums = Ints;
   using Offset = std::int32_t;
   static constexpr std::size_t lanes = 16;
-  static inline __attribute__((always_inline)) Shorts lanes_at(const T* from, Offset offset) {
+  static inline __attribute__((always_inline)) void add(Sums& sums, const Shorts& a,
+                                                        const Shorts& b) {
+    sums += multiply_add_pairs(a, b);
+  }
+};
+
+template <>
+struct Products<std::uint8_t> : IntegerProducts {  // bytes fit as they are
+  static inline __attribute__((always_inline)) Shorts dst_at(const std::uint8_t* from, Offset) {
+    return shorts_at(from);
+  }
+  static inline __attribute__((always_inline)) Shorts src_at(const std::uint8_t* from, Offset) {
+    return shorts_at(from);
+  }
+};
+
+template <>
+struct Products<std::uint16_t> : IntegerProducts {  // less the offset they fit, modulo 2^16
+  static inline __attribute__((always_inline)) Shorts dst_at(const std::uint16_t* from,
+                                                             Offset offset) {
     return reinterpret_cast<Shorts>(load<UnsignedShorts>(from) -
                                     static_cast<std::uint16_t>(offset));
   }
-  static inline __attribute__((always_inline)) void add(Sums& sums, const Shorts& a,
-                                                        const Shorts& b) {
-    sums += multiply_add_pairs(a, b);
+  static inline __attribute__((always_inline)) Shorts src_at(const std::uint16_t* from,
+                                                             Offset offset) {
+    return dst_at(from, offset);
   }
 };
 
 template <>
-struct Products<std::uint8_t> {
-  using Sums = Ints;
-  using Offset = std::int32_t;  // of no use: bytes fit as they are
-  static constexpr std::size_t lanes = 16;
-  static inline __attribute__((always_inline)) Shorts lanes_at(const std::uint8_t* from, Offset) {
-    return shorts_at(from);
+struct Products<std::int16_t> : IntegerProducts {  // src fits as it is
+  static inline __attribute__((always_inline)) Shorts dst_at(const std::int16_t* from,
+                                                             Offset offset) {
+    return reinterpret_cast<Shorts>(load<UnsignedShorts>(from) -
+                                    static_cast<std::uint16_t>(offset));
   }
-  static inline __attribute__((always_inline)) void add(Sums& sums, const Shorts& a,
-                                                        const Shorts& b) {
-    sums += multiply_add_pairs(a, b);
+  static inline __attribute__((always_inline)) Shorts src_at(const std::int16_t* from, Offset) {
+    return load<Shorts>(from);
   }
 };
 
-template <>
-struct Products<float> {
+/// Floats: products in float32.
+struct FloatProducts {
   using Sums = Floats;
-  using Offset = float;
   static constexpr std::size_t lanes = 8;
-  static inline __attribute__((always_inline)) Floats lanes_at(const float* from, Offset offset) {
+  static inline __attribute__((always_inline)) void add(Sums& sums, const Floats& a,
+                                                        const Floats& b) {
+    sums += a * b;
+  }
+};
+
+template <>
+struct Products<float> : FloatProducts {
+  using Offset = float;
+  static inline __attribute__((always_inline)) Floats dst_at(const float* from, Offset offset) {
     return load<Floats>(from) - offset;
   }
-  static inline __attribute__((always_inline)) void add(Sums& sums, const Floats& a,
-                                                        const Floats& b) {
-    sums += a * b;
+  static inline __attribute__((always_inline)) Floats src_at(const float* from, Offset offset) {
+    return dst_at(from, offset);
   }
 };
 
 template <>
-struct Products<double> {
-  using Sums = Floats;
+struct Products<double> : FloatProducts {
   using Offset = double;
-  static constexpr std::size_t lanes = 8;
-  static inline __attribute__((always_inline)) Floats lanes_at(const double* from, Offset offset) {
+  static inline __attribute__((always_inline)) Floats dst_at(const double* from, Offset offset) {
     return __builtin_convertvector(load<Doubles>(from) - offset, Floats);
   }
-  static inline __attribute__((always_inline)) void add(Sums& sums, const Floats& a,
-                                                        const Floats& b) {
-    sums += a * b;
+  static inline __attribute__((always_inline)) Floats src_at(const double* from, Offset offset) {
+    return dst_at(from, offset);
   }
 };
 
-/// Sums in lanes, added to `totals` before they could overflow and at the end: nine, or one in
-/// `rows` parts that do not wait for one another.
+/// Sums in lanes, added to `totals` at the end: nine, or one in `rows` parts that do not wait for
+/// one another. Integers go on to 64 bits before they could overflow.
 template <Pixel T, bool is_window, std::size_t rows>
 class LaneSums {
  public:
   static constexpr std::size_t count = is_window ? 9 : rows;
 
   /// `safe_products`: that many (pairs of) products fit a 32-bit lane.
-  LaneSums(ProductSum<T>* totals, std::size_t safe_products)
-      : totals_(totals), safe_products_(safe_products) {}
+  explicit LaneSums(std::size_t safe_products) : safe_products_(safe_products) {}
 
   /// How many of `wanted` steps of `products` products a lane may be taken; at least 1.
   inline __attribute__((always_inline)) std::size_t room(std::size_t wanted,
@@ -87,7 +110,7 @@ class LaneSums {
     if constexpr (sizeof(T) > 2) {
       return wanted;
     } else {
-      if (products_ + products > safe_products_) flush();
+      if (products_ + products > safe_products_) widen();
       const std::size_t free = (safe_products_ - products_) / products;
       const std::size_t taken = wanted < free ? wanted : free;
       products_ += taken * products;
@@ -95,21 +118,34 @@ class LaneSums {
     }
   }
 
-  inline __attribute__((always_inline)) void flush() {
-    for (std::size_t k = 0; k < count; ++k) {
-      // Floats in float32 up to here, in double from here; integers exactly.
-      std::conditional_t<(sizeof(T) > 2), float, std::int64_t> sum{};
-      for (int i = 0; i < 8; ++i) sum += lanes[k][i];
-      totals_[is_window ? k : 0] += static_cast<ProductSum<T>>(sum);
-      lanes[k] = typename Products<T>::Sums{};
+  /// Floats in float32 up to here, in double from here; integers exactly.
+  inline __attribute__((always_inline)) void add_to(ProductSum<T>* totals) {
+    if constexpr (sizeof(T) > 2) {
+      for (std::size_t k = 0; k < count; ++k) {
+        float sum = 0.0F;
+        for (int i = 0; i < 8; ++i) sum += lanes[k][i];
+        totals[is_window ? k : 0] += static_cast<ProductSum<T>>(sum);
+      }
+    } else {
+      widen();
+      for (std::size_t k = 0; k < count; ++k) {
+        for (int i = 0; i < 4; ++i) totals[is_window ? k : 0] += wide_[k][i];
+      }
     }
-    products_ = 0;
   }
 
   typename Products<T>::Sums lanes[count] = {};
 
  private:
-  ProductSum<T>* totals_;
+  inline __attribute__((always_inline)) void widen() {
+    for (std::size_t k = 0; k < count; ++k) {
+      add_widened(lanes[k], wide_[k]);
+      lanes[k] = Ints{};
+    }
+    products_ = 0;
+  }
+
+  Longs wide_[count] = {};
   std::size_t safe_products_;
   std::size_t products_ = 0;
 };
@@ -150,7 +186,7 @@ inline __attribute__((always_inline)) void add_columns(const RowBlock<T, rows>& 
                                                        Offset dst_offset, Offset src_offset,
                                                        Sums& sums) {
   using P = Products<T>;
-  using Lanes = decltype(P::lanes_at(block.dst[0], dst_offset));
+  using Lanes = decltype(P::dst_at(block.dst[0], dst_offset));
   for (std::size_t x = 0; x < size;) {
     const std::size_t end = x + P::lanes * sums.room((size - x) / P::lanes, rows);
     for (; x < end; x += P::lanes) {
@@ -164,16 +200,16 @@ inline __attribute__((always_inline)) void add_columns(const RowBlock<T, rows>& 
       Lanes dst[rows];
 #pragma GCC unroll 8
       for (std::size_t r = 0; r < rows; ++r) {
-        dst[r] = P::lanes_at(block.dst[r] + dst_x + x, dst_offset);
+        dst[r] = P::dst_at(block.dst[r] + dst_x + x, dst_offset);
         if constexpr (is_tail) dst[r] = masked(dst[r], last_lanes<Lanes>(used));
       }
       if constexpr (is_window) {
 #pragma GCC unroll 8
         for (std::size_t j = 0; j < rows + 2; ++j) {
           const T* row = block.src[j] + src_x + x;
-          const auto left = P::lanes_at(row, src_offset);
-          const auto centre = P::lanes_at(row + 1, src_offset);
-          const auto right = P::lanes_at(row + 2, src_offset);
+          const auto left = P::src_at(row, src_offset);
+          const auto centre = P::src_at(row + 1, src_offset);
+          const auto right = P::src_at(row + 2, src_offset);
 #pragma GCC unroll 3
           for (std::size_t i = 0; i < 3; ++i) {
             if (j < i || j - i >= rows) continue;
@@ -185,7 +221,7 @@ inline __attribute__((always_inline)) void add_columns(const RowBlock<T, rows>& 
       } else {
 #pragma GCC unroll 8
         for (std::size_t r = 0; r < rows; ++r) {
-          P::add(sums.lanes[r], dst[r], P::lanes_at(block.src[r + 1] + src_x + x + 1, src_offset));
+          P::add(sums.lanes[r], dst[r], P::src_at(block.src[r + 1] + src_x + x + 1, src_offset));
         }
       }
     }
@@ -265,7 +301,7 @@ void add_block(const CorrelationBand<T>& band, const ColumnRuns<Products<T>::lan
   block.dst_ahead = band.dst_ahead;
   block.src_ahead = band.src_ahead;
   seam.dst_ahead = seam.src_ahead = 0;
-  LaneSums<T, is_window, rows> sums(totals, band.safe_products);
+  LaneSums<T, is_window, rows> sums(band.safe_products);
   for (const auto& run : runs) {
     if (run.used < P::lanes) {
       add_columns<T, is_window, rows, true>(run.is_at_seam ? seam : block, run.dst, run.src,
@@ -278,7 +314,7 @@ void add_block(const CorrelationBand<T>& band, const ColumnRuns<Products<T>::lan
                                              dst_offset, src_offset, sums);
     }
   }
-  sums.flush();
+  sums.add_to(totals);
 }
 
 /// One product at a time: for rows too short for registers, and for integers so far from their

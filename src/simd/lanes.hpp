@@ -22,6 +22,7 @@ using Floats = float __attribute__((vector_size(32)));
 using Ints = std::int32_t __attribute__((vector_size(32)));
 using Shorts = std::int16_t __attribute__((vector_size(32)));
 using UnsignedShorts = std::uint16_t __attribute__((vector_size(32)));
+using Longs = std::int64_t __attribute__((vector_size(32)));
 using Doubles = double __attribute__((vector_size(64)));
 
 /// A vector from memory that need not be aligned.
@@ -156,6 +157,19 @@ inline __attribute__((always_inline)) Ints multiply_add_pairs(const Shorts& a, c
   Ints result;
   for (int i = 0; i < 8; ++i) result[i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
   return result;
+#endif
+}
+
+/// Adds the lanes of `values` to sums of 64 bits, pairs of lanes to one another.
+inline __attribute__((always_inline)) void add_widened(const Ints& values, Longs& sums) {
+#if defined(__AVX2__)
+  const auto all = reinterpret_cast<__m256i>(values);
+  sums += reinterpret_cast<Longs>(_mm256_cvtepi32_epi64(_mm256_castsi256_si128(all))) +
+          reinterpret_cast<Longs>(_mm256_cvtepi32_epi64(_mm256_extracti128_si256(all, 1)));
+#else
+  for (int i = 0; i < 4; ++i) {
+    sums[i] += static_cast<std::int64_t>(values[i]) + static_cast<std::int64_t>(values[i + 4]);
+  }
 #endif
 }
 

@@ -92,7 +92,7 @@ class ExactCorrelation {
                                   extent.width,
                                   wrap_index(request.centre.width - 1, extent.width),
                                   dst.offset,
-                                  src.offset,
+                                  src.source_offset(),
                                   safe_products(src, dst),
                                   rows_ahead * dst.view.row_stride(),
                                   rows_ahead * src.view.row_stride()};
@@ -104,7 +104,7 @@ class ExactCorrelation {
   static std::size_t safe_products(const FrameRef<T>& src, const FrameRef<T>& dst) {
     if constexpr (std::is_floating_point_v<T>) return 0;
     constexpr double most = std::numeric_limits<std::int32_t>::max();
-    const double largest = sizeof(T) == 1 ? 255.0 * 255.0 : src.reach * dst.reach;
+    const double largest = sizeof(T) == 1 ? 255.0 * 255.0 : src.source_reach() * dst.reach;
     return static_cast<std::size_t>(most / (2.0 * std::max(largest, 1.0)));
   }
 

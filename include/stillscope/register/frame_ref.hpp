@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
-#include <limits>
+#include <cstdint>
+#include <optional>
 #include <type_traits>
 
 #include "stillscope/core/pixel_scale.hpp"
@@ -25,8 +27,17 @@ struct FrameRef {
   double offset = 0.0;
   /// 16-bit integers: no pixel is further from `offset` than this, at most 32768.
   double reach = 0.0;
-  /// Integers: of the pixels, or of their type.
+  /// Integers: between which the pixels lie.
   PixelRange range{};
+
+  /// The same of a frame that is the source: signed 16-bit integers are taken as they are.
+  [[nodiscard]] double source_offset() const { return is_signed ? 0.0 : offset; }
+  [[nodiscard]] double source_reach() const {
+    return is_signed ? std::max(-range.lowest, range.highest) : reach;
+  }
+
+ private:
+  static constexpr bool is_signed = std::is_same_v<T, std::int16_t>;
 };
 
 /// Mean of a sample of the pixels: up to 8 runs of up to 16, spread over the frame. Not finite
@@ -45,27 +56,31 @@ template <Pixel T>
   return sum / static_cast<double>(runs * size);
 }
 
-/// `view` with its offset and reach. Its rows are contiguous.
+/// Between which the pixels of a frame of integers lie: bytes by their type.
+template <std::integral T>
+[[nodiscard]] PixelRange pixel_range(const FrameView<const T>& frame) {
+  if constexpr (sizeof(T) == 1) return {0.0, 255.0};
+  T lowest = *frame.row(0);
+  T highest = lowest;
+  for (std::size_t y = 0; y < frame.height(); ++y) {
+    pixel_kernels<T>().range(frame.row(y), frame.width(), &lowest, &highest);
+  }
+  return {static_cast<double>(lowest), static_cast<double>(highest)};
+}
+
+/// `view` with its offset and reach. Its rows are contiguous. `range`: between which integer pixels
+/// are known to lie.
 template <Pixel T>
-[[nodiscard]] FrameRef<T> make_frame_ref(const FrameView<const T>& view, std::size_t key) {
+[[nodiscard]] FrameRef<T> make_frame_ref(const FrameView<const T>& view, std::size_t key,
+                                         const std::optional<PixelRange>& range = std::nullopt) {
   FrameRef<T> frame{view, key, sampled_mean(view), 0.0, {}};
   if constexpr (std::is_integral_v<T>) {
     frame.offset = std::nearbyint(frame.offset);
-    frame.range = {static_cast<double>(std::numeric_limits<T>::lowest()),
-                   static_cast<double>(std::numeric_limits<T>::max())};
-  }
-  if constexpr (std::is_integral_v<T> && sizeof(T) == 2) {
-    T lowest = *view.row(0);
-    T highest = lowest;
-    for (std::size_t y = 0; y < view.height(); ++y) {
-      pixel_kernels<T>().range(view.row(y), view.width(), &lowest, &highest);
-    }
-    frame.range = {static_cast<double>(lowest), static_cast<double>(highest)};
+    frame.range = range ? *range : pixel_range(view);
     // So that what is left fits 16 bits: there is such an offset, whatever the pixels.
     frame.offset = std::max(frame.offset, frame.range.highest - 32767.0);
     frame.offset = std::min(frame.offset, frame.range.lowest + 32768.0);
-    frame.reach =
-        std::max(frame.range.highest - frame.offset, frame.offset - frame.range.lowest);
+    frame.reach = std::max(frame.range.highest - frame.offset, frame.offset - frame.range.lowest);
   }
   return frame;
 }

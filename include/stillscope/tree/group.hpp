@@ -239,7 +239,9 @@ class Group {
   /// A plane as the registrar takes it.
   const FrameRef<T>& frame(std::size_t item, Slot slot) {
     std::optional<FrameRef<T>>& entry = frames_[key_of(item, slot)];
-    if (!entry) entry = make_frame_ref(items_[item].planes[slot], key_of(item, slot));
+    if (!entry) {
+      entry = make_frame_ref(items_[item].planes[slot], key_of(item, slot), items_[item].pixels);
+    }
     return *entry;
   }
 

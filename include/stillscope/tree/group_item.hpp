@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 
 #include "stillscope/core/pixel_scale.hpp"
@@ -22,6 +23,8 @@ struct GroupItem {
   PixelScale scale{};     ///< What pixels stand for.
   /// Of their values, where they are known, as those of templates are: then all are finite, too.
   std::optional<PixelRange> range{};
+  /// Of the pixels themselves, where it is known.
+  std::optional<PixelRange> pixels{};
 };
 
 /// What was found about the items of a group.
@@ -54,7 +57,7 @@ template <Pixel T>
 [[nodiscard]] inline GroupItem<std::int16_t> group_item(const CodedTemplate& node) {
   if (node.is_empty()) return {{}, node.slots(), true};
   return {{node[first_slot], node[aggregate_slot], node[last_slot]},
-          node.slots(), false, node.scale(), node.range()};
+          node.slots(), false, node.scale(), node.range(), node.pixel_range()};
 }
 
 }  // namespace stillscope

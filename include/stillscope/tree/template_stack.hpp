@@ -2,6 +2,7 @@
 /// The template of a node: a single frame, or the slots first / aggregate / last.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -70,6 +71,11 @@ class CodedTemplate : public TemplateOf<std::int16_t> {
 
   [[nodiscard]] const PixelRange& range() const { return range_; }
   [[nodiscard]] const PixelScale& scale() const { return scale_; }
+  /// Between which the stored numbers lie.
+  [[nodiscard]] PixelRange pixel_range() const {
+    return {std::floor((range_.lowest - scale_.offset) / scale_.step),
+            std::ceil((range_.highest - scale_.offset) / scale_.step)};
+  }
   /// Fills a row of a slot. `weights` has room for as many numbers as there are rows.
   void store(Slot slot, std::size_t y, const WeightedRows& rows, float* weights) const {
     // Powers of two: steps cost no precision.
