@@ -43,13 +43,13 @@ Shift registered(const FrameView<const T>& src, const FrameView<const T>& dst,
   return registrar.shift_to_register(make_frame_ref(src, 0), make_frame_ref(dst, 1));
 }
 
-/// The frame less what its reference says is to be taken from its pixels.
+/// The frame less `offset`, which is not taken from bytes.
 template <Pixel T>
-test::Image<double> less_offset(const test::Image<T>& image, const FrameRef<T>& frame) {
+test::Image<double> less(const test::Image<T>& image, double offset) {
   test::Image<double> result(image.extent);
   for (std::size_t i = 0; i < image.pixels.size(); ++i) {
-    const double offset = std::is_same_v<T, std::uint8_t> ? 0.0 : frame.offset;
-    result.pixels[i] = static_cast<double>(image.pixels[i]) - offset;
+    result.pixels[i] = static_cast<double>(image.pixels[i]) -
+                       (std::is_same_v<T, std::uint8_t> ? 0.0 : offset);
   }
   return result;
 }
@@ -69,8 +69,8 @@ void check_sums(const test::Image<T>& src, const test::Image<T>& dst,
   constexpr double sum_tolerance = 5e-7;
   const auto src_ref = make_frame_ref(src.view(), 0);
   const auto dst_ref = make_frame_ref(dst.view(), 1);
-  const auto a = less_offset(src, src_ref);
-  const auto b = less_offset(dst, dst_ref);
+  const auto a = less(src, src_ref.source_offset());
+  const auto b = less(dst, dst_ref.offset);
   const auto expected = test::direct_correlation(a, b);
   const double tolerance = std::is_integral_v<T>
                                ? 0.0
