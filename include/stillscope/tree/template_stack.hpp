@@ -67,7 +67,9 @@ class CodedTemplate : public TemplateOf<std::int16_t> {
   CodedTemplate(std::size_t slots, Extent extent, const PixelRange& range)
       : TemplateOf(slots, extent, padding(extent)),
         range_(range),
-        scale_(PixelScale::of(range, bits)) {}
+        scale_(PixelScale::of(range, bits)),
+        inverse_step_(static_cast<float>(1.0 / scale_.step)),
+        zero_(static_cast<float>(scale_.offset / scale_.step)) {}
 
   [[nodiscard]] const PixelRange& range() const { return range_; }
   [[nodiscard]] const PixelScale& scale() const { return scale_; }
@@ -79,10 +81,9 @@ class CodedTemplate : public TemplateOf<std::int16_t> {
   /// Fills a row of a slot. `weights` has room for as many numbers as there are rows.
   void store(Slot slot, std::size_t y, const WeightedRows& rows, float* weights) const {
     // Powers of two: steps cost no precision.
-    const auto factor = rows.factor / static_cast<float>(scale_.step);
+    const float factor = rows.factor * inverse_step_;
     for (std::size_t i = 0; i < rows.count; ++i) weights[i] = factor * rows.weights[i];
-    const auto zero = static_cast<float>(scale_.offset / scale_.step);
-    float_kernels().encode_sum(rows.rows, weights, rows.count, factor * rows.offset - zero,
+    float_kernels().encode_sum(rows.rows, weights, rows.count, factor * rows.offset - zero_,
                                extent().width, (*this)[slot].row(y));
   }
 
@@ -97,6 +98,8 @@ class CodedTemplate : public TemplateOf<std::int16_t> {
 
   PixelRange range_;
   PixelScale scale_;
+  float inverse_step_ = 1.0F;
+  float zero_ = 0.0F;
 };
 
 }  // namespace stillscope
