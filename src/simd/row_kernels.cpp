@@ -214,6 +214,13 @@ void weighted_sum(const WeightedRows& in, std::size_t n, float* out) {
   }
 }
 
+/// Rows of a result are written one after the other. Lines of the cache that will be written two
+/// rows on are asked for now: a store that has to wait for its line holds up all that follow.
+template <class T>
+inline __attribute__((always_inline)) void expect_stores(T* row, std::size_t n, std::size_t x) {
+  if (x * sizeof(T) % 64 == 0) __builtin_prefetch(row + x + 2 * n, 1, 2);
+}
+
 /// `fixed`: the number of rows, known when this is compiled; 0: `count`.
 template <std::size_t fixed>
 void encode_rows(const float* const* rows, const float* weights, std::size_t count, float offset,
@@ -238,6 +245,7 @@ void encode_rows(const float* const* rows, const float* weights, std::size_t cou
       a += factor * load<Floats>(from);
       b += factor * load<Floats>(from + 8);
     }
+    expect_stores(out, n, x);
     store_ints(nearest_ints(a), nearest_ints(b), out + x);
   }
   for (; x < n; ++x) {

@@ -95,10 +95,9 @@ class RowWarper {
     const std::size_t width = frame.width();
     filling_.reserve(width);
     std::fill_n(filling_.data(), width, fill);
-    for (Blended& blended : blended_) {
-      blended.row = none;
-      blended.values.reserve(width);
-    }
+    stride_ = (width + 15) / 16 * 16;
+    blended_.reserve(2 * stride_);
+    next_ = none;
   }
 
   /// What a row of the moved frame is blended from: upper + weight (lower - upper), or `upper` alone
@@ -131,11 +130,6 @@ class RowWarper {
  private:
   static constexpr std::ptrdiff_t none = std::numeric_limits<std::ptrdiff_t>::min();
 
-  struct Blended {
-    std::ptrdiff_t row = none;
-    AlignedBuffer<float> values;
-  };
-
   static bool is_inside(std::ptrdiff_t index, std::size_t n) {
     return index >= 0 && index < static_cast<std::ptrdiff_t>(n);
   }
@@ -143,12 +137,13 @@ class RowWarper {
   /// Row `y` of the frame, blended along the columns; fill outside the frame.
   const float* blended(std::ptrdiff_t y) {
     if (!is_inside(y, frame_.height())) return filling_.data();
-    Blended& entry = blended_[static_cast<std::size_t>(y) % 2];
-    if (entry.row == y) return entry.values.data();
-    entry.row = y;
-    blend_columns(contiguous_row(frame_, static_cast<std::size_t>(y), gathered_),
-                  entry.values.data());
-    return entry.values.data();
+    const auto row = static_cast<std::size_t>(y);
+    float* out = blended_.data() + row % 2 * stride_;
+    if (y >= next_) {
+      blend_columns(contiguous_row(frame_, row, gathered_), out);
+      next_ = y + 1;
+    }
+    return out;
   }
 
   void blend_columns(const T* row, float* out) const {
@@ -185,7 +180,9 @@ class RowWarper {
   FrameView<const T> frame_;
   Translation translation_;
   float fill_ = 0.0F;
-  Blended blended_[2];  // of an even and of an odd row: neighbours
+  AlignedBuffer<float> blended_;  // of an even and of an odd row: neighbours
+  std::size_t stride_ = 0;
+  std::ptrdiff_t next_ = none;  // the first row that has not been blended
   AlignedBuffer<float> filling_;
   std::vector<T> gathered_;
 };
