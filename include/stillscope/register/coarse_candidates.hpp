@@ -44,7 +44,10 @@ class CoarseCandidates {
  public:
   /// What is kept of a frame.
   struct Pooled : Spectrum {
+    double mean = 0.0;         ///< Of the pixels, less the frame's offset.
     double fine_energy = 0.0;  ///< Energy that pooling lost.
+    /// Of that, what may belong to the scene: no more than the finest waves on the grid have.
+    double scene_energy = 0.0;
     PixelRange range;          ///< Of the pixels; float types only.
   };
 
@@ -61,6 +64,7 @@ class CoarseCandidates {
         product_(fft_.spectrum_size()),
         gain_(fft_.spectrum_size()),
         power_weights_(fft_.spectrum_size()),
+        outer_weights_(fft_.spectrum_size()),
         row_highest_(grid_.extent().height) {
     // Pooling weakens a wave of k periods by sinc(k / cells) on each axis, in both frames.
     const Extent cells = grid_.extent();
@@ -81,6 +85,8 @@ class CoarseCandidates {
         const std::size_t i = y * columns() + x;
         gain_[i] = static_cast<float>(row_gain * column_gains[x]);
         power_weights_[i] = (is_single ? 1.0F : 2.0F) * gain_[i];
+        const bool is_outer = 4 * std::min(y, cells.height - y) >= cells.height || 4 * x >= cells.width;
+        outer_weights_[i] = is_outer ? power_weights_[i] : 0.0F;
       }
     }
     power_weights_[0] = 0.0F;
@@ -100,7 +106,12 @@ class CoarseCandidates {
       const double sum = area_scale() * static_cast<double>(pooled.values.data()[0].real());
       pooled.energy = std::isfinite(tally.energy) ? energy_about_mean(tally.energy, sum, extent_)
                                                   : tally.energy;
-      pooled.fine_energy = std::max(0.0, pooled.energy - coarse_energy(pooled));
+      pooled.mean = sum / static_cast<double>(extent_.area());
+      const double outer = power(pooled, outer_weights_);
+      const double fine = std::max(0.0, pooled.energy - power(pooled, power_weights_));
+      // Sharp edges lend the grid's finest waves what belongs to finer ones.
+      pooled.fine_energy = std::max(fine, alias_share * outer);
+      pooled.scene_energy = std::min(pooled.fine_energy, outer);
       ++spectra_;
     });
   }
@@ -112,31 +123,45 @@ class CoarseCandidates {
                 gain_.data());
     fft_.inverse(product_.data(), plane_.data());
     const double lost = std::sqrt(source.fine_energy * destination.fine_energy);
+    const double scene = std::sqrt(source.scene_energy * destination.scene_energy);
     const Peak peak = highest_cell();
     const double highest = static_cast<double>(peak.value);
     if (is_finest_ ? extent_.area() < small_area && lost > small_share * highest
                    : lost > trusted_share * highest) {
       return nullptr;
     }
-    deviation_ = lost / std::sqrt(static_cast<double>(extent_.area()));
-    const double margin = std::max(rival_deviations * deviation_, rival_share_ * lost);
-    const double rounding = transform_margin_ * std::sqrt(source.energy * destination.energy);
-    nominees_.hills.clear();
+    const double deviation = lost / std::sqrt(static_cast<double>(extent_.area()));
+    rounding_ = transform_margin_ * std::sqrt(source.energy * destination.energy);
+    rival_margin_ = std::max(rival_deviations * deviation, rival_share_ * scene);
+    hill_margin_ = std::max(hill_deviations * deviation, hill_share * scene);
+    highest_ = highest;
     nominees_.stills.clear();
     // A hill's top lies up to half a cell from its highest cell, and so much above it.
-    const double threshold = highest - margin - rounding;
-    if (!nominate_hills(threshold, 1.5 * summit_above(peak.y, peak.x))) return nullptr;
-    nominate_stills(highest - lost, rounding);
+    summit_ = 1.5 * summit_above(peak.y, peak.x);
+    // Frames that are alike correlate with nearly all the energy that the grid carries.
+    const double carried = std::sqrt(source.energy * destination.energy) - lost;
+    const double missing = carried - highest - summit_ / 1.5 - rounding_;
+    if (missing > std::max((is_finest_ ? finest_unlike : unlike) * lost, unlike_share * highest)) {
+      return nullptr;
+    }
+    if (!nominate_hills(highest - rival_margin_ - rounding_)) return nullptr;
+    nominate_stills(highest - lost);
     return &nominees_;
+  }
+
+  /// The hills of the last correlation that could still be higher than `value`, the highest exact
+  /// value so far, of frames less their means; none as above, or where that is so much lower than
+  /// the small correlation that this was wrong.
+  [[nodiscard]] const Nominees* above(double value) {
+    const double margin = rival_margin_ + rounding_;
+    nominees_.stills.clear();
+    return value >= highest_ - margin && nominate_hills(value - margin) ? &nominees_ : nullptr;
   }
 
   void release(std::size_t key) { cache_.release(key); }
   void clear() { cache_.clear(); }
   /// Frames pooled and transformed so far.
   [[nodiscard]] std::size_t spectra() const { return spectra_; }
-  /// Standard deviation, at a displacement, of the part of the last correlation that the grid does
-  /// not carry, were that noise.
-  [[nodiscard]] double deviation() const { return deviation_; }
 
  private:
   // The part of the correlation that the grid cannot carry is at most the root of the product of
@@ -157,6 +182,13 @@ class CoarseCandidates {
   // Up to the first radius [px] a climb finds it; up to the second the neighbourhood is searched;
   // beyond, the full-size registrar is asked.
   static constexpr double hill_deviations = 5.0;
+  static constexpr double hill_share = 0.05;
+  static constexpr double alias_share = 0.25;
+  // How much of the energy that a grid carries may be missing from the peak, in shares of what it
+  // does not carry and of the peak: from there on the frames are not the same scene.
+  static constexpr double unlike_share = 0.04;
+  static constexpr double unlike = 3.0;
+  static constexpr double finest_unlike = 10.0;
 
  public:
   static constexpr double widest_climb = 2.0;
@@ -174,11 +206,10 @@ class CoarseCandidates {
 
   [[nodiscard]] std::size_t columns() const { return grid_.extent().width / 2 + 1; }
 
-  /// The energy of the waves that the grid can carry.
-  [[nodiscard]] double coarse_energy(const Pooled& pooled) const {
+  /// The energy of the waves that the grid can carry, or of some of them.
+  [[nodiscard]] static double power(const Pooled& pooled, const std::vector<float>& weights) {
     return static_cast<double>(float_kernels().weighted_power(
-        reinterpret_cast<const float*>(pooled.values.data()), power_weights_.data(),
-        power_weights_.size()));
+        reinterpret_cast<const float*>(pooled.values.data()), weights.data(), weights.size()));
   }
 
   /// Pixels a cell: a product of cells stands for so many products of pixels.
@@ -201,14 +232,15 @@ class CoarseCandidates {
   }
 
   /// False where there are too many hills, or too flat a one.
-  bool nominate_hills(double threshold, double summit) {
+  bool nominate_hills(double threshold) {
+    nominees_.hills.clear();
     const Extent cells = grid_.extent();
     const double widest = is_finest_ ? widest_search : widest_climb;
     for (std::size_t y = 0; y < cells.height; ++y) {
-      if (static_cast<double>(row_highest_[y]) < threshold - summit) continue;
+      if (static_cast<double>(row_highest_[y]) < threshold - summit_) continue;
       const float* row = plane_row(y);
       for (std::size_t x = 0; x < cells.width; ++x) {
-        if (static_cast<double>(row[x]) < threshold - summit || !is_hill(y, x)) continue;
+        if (static_cast<double>(row[x]) < threshold - summit_ || !is_hill(y, x)) continue;
         if (static_cast<double>(row[x]) + summit_above(y, x) < threshold) continue;
         const double radius = doubtful_radius(y, x);
         if (nominees_.hills.size() == most_hills || radius > widest) return false;
@@ -220,8 +252,7 @@ class CoarseCandidates {
 
   /// What does not move (fixed-pattern noise, stripes) correlates at no displacement along one axis
   /// or both, in waves too fine for the grid: the best places there, where they could be the peak.
-  /// `rounding`: of the sums, at most.
-  void nominate_stills(double threshold, double rounding) {
+  void nominate_stills(double threshold) {
     const Extent cells = grid_.extent();
     const auto best_x =
         static_cast<std::size_t>(std::max_element(plane_row(0), plane_row(1)) - plane_row(0));
@@ -230,10 +261,10 @@ class CoarseCandidates {
       if (*plane_row(y) > *plane_row(best_y)) best_y = y;
     }
     const auto add = [&](std::size_t y, std::size_t x, PixelOffset across) {
-      if (static_cast<double>(plane_row(y)[x]) + summit_above(y, x) < threshold - rounding) return;
+      if (static_cast<double>(plane_row(y)[x]) + summit_above(y, x) < threshold - rounding_) return;
       PixelOffset at = top_of(y, x);
-      double slack = rounding;
-      if (across != PixelOffset{}) slack += rival_deviations * deviation_;
+      double slack = rounding_;
+      if (across != PixelOffset{}) slack += rival_margin_;
       if (across.height == 1) {
         at.height = 0;
         slack += slope_share * drop(y, x, 1, 0);
@@ -250,8 +281,8 @@ class CoarseCandidates {
     add(best_y, 0, {0, 1});
   }
 
-  /// How far from a hill's top [px] noise could put the highest value: where the hill has fallen by
-  /// less than `hill_deviations`.
+  /// How far from a hill's top [px] what the grid does not carry could put the highest value: where
+  /// the hill has fallen by less than that.
   [[nodiscard]] double doubtful_radius(std::size_t y, std::size_t x) const {
     const double row = grid_.row_scale();
     const double column = grid_.column_scale();
@@ -262,7 +293,7 @@ class CoarseCandidates {
     const double least = std::min({curvature(0, 1, row), curvature(1, 0, column),
                                    curvature(0, 0, std::hypot(row, column)),
                                    curvature(0, 2, std::hypot(row, column))});
-    return std::sqrt(2.0 * hill_deviations * deviation_ / std::max(least, 1e-30));
+    return std::sqrt(2.0 * hill_margin_ / std::max(least, 1e-30));
   }
 
   /// How much lower the neighbour (i - 1, j - 1) of a cell is.
@@ -318,10 +349,16 @@ class CoarseCandidates {
   AlignedBuffer<float> plane_;                  // a pooled frame, then a small correlation
   AlignedBuffer<std::complex<float>> product_;  // consumed by the inverse transform
   std::vector<float> gain_;                     // undoes pooling, and scales to the full size
-  std::vector<float> power_weights_;
+  std::vector<float> power_weights_;            // Parseval's
+  std::vector<float> outer_weights_;            // of the finest waves alone
   std::vector<float> row_highest_;
   Nominees nominees_;
-  double deviation_ = 0.0;
+  // Of the last correlation.
+  double highest_ = 0.0;
+  double rounding_ = 0.0;
+  double rival_margin_ = 0.0;
+  double hill_margin_ = 0.0;
+  double summit_ = 0.0;
   std::size_t spectra_ = 0;
 };
 

@@ -69,8 +69,11 @@ class CoarseToFineRegistrar final : public Registrar<T> {
       if (level > 0) ++this->counts_.refinements;
       const Nominees* nominees = (*grids_[level])(source, destination);
       if (nominees == nullptr) continue;
-      if (const auto displacement = decide(src, dst, *nominees, executor)) {
-        return -*displacement;
+      const double constant = Exact::constant(src, dst, source.mean, destination.mean);
+      if (const auto peak = decide(src, dst, *nominees, *grids_[level], constant, executor)) {
+        const std::size_t index = index_of(peak->at);
+        return -displacement_at_peak(peak->window, index / extent_.width, index % extent_.width,
+                                     extent_);
       }
     }
     return fall_back(src, dst, executor);
@@ -118,10 +121,41 @@ class CoarseToFineRegistrar final : public Registrar<T> {
     return shift;
   }
 
-  /// The highest of the exact peaks near the nominees, refined; none where a climb does not end.
-  std::optional<Shift> decide(const FrameRef<T>& src, const FrameRef<T>& dst,
-                              const Nominees& nominees, const Executor& executor) {
-    // All at once: the frames come from memory once.
+  /// The highest of the exact peaks near the nominees; none where the grid cannot be trusted.
+  /// `constant`: by how much exact values are above those of frames less their means.
+  std::optional<Peak> decide(const FrameRef<T>& src, const FrameRef<T>& dst,
+                             const Nominees& nominees, CoarseCandidates<T>& grid, double constant,
+                             const Executor& executor) {
+    hills_ = nominees.hills;
+    request_first(nominees);
+    evaluate(src, dst, executor);
+    points_.assign(requests_.end() - static_cast<std::ptrdiff_t>(stills_points()), requests_.end());
+    std::optional<Peak> best;
+    if (!climb_hills(src, dst, hills_, best, executor)) return std::nullopt;
+
+    // Where the small correlation is too high, others may be higher than the peak found first.
+    const Nominees* others =
+        grid.above(static_cast<double>(best->window[1][1]) - constant);
+    if (others == nullptr) return std::nullopt;
+    more_hills_.clear();
+    requests_.clear();
+    for (const Nominees::Hill& hill : others->hills) {
+      const auto is_same = [&](const Nominees::Hill& known) { return known.top == hill.top; };
+      if (std::any_of(hills_.begin(), hills_.end(), is_same)) continue;
+      more_hills_.push_back(hill);
+      request_around(hill);
+    }
+    if (!more_hills_.empty()) {
+      evaluate(src, dst, executor);
+      if (!climb_hills(src, dst, more_hills_, best, executor)) return std::nullopt;
+    }
+    if (!climb_stills(src, dst, best, executor)) return std::nullopt;
+    return best;
+  }
+
+  /// Windows round the hills, and single displacements for what stands still beside them. All at
+  /// once: the frames come from memory once.
+  void request_first(const Nominees& nominees) {
     requests_.clear();
     for (const Nominees::Hill& hill : nominees.hills) request_around(hill);
     const auto windows = static_cast<std::ptrdiff_t>(requests_.size());
@@ -139,34 +173,45 @@ class CoarseToFineRegistrar final : public Registrar<T> {
       requests_.push_back({still.at + still.across, false});
       requests_.push_back({still.at - still.across, false});
     }
-    evaluate(src, dst, executor);
+  }
 
-    std::optional<Peak> best;
-    const auto climbs = [&](const Request& from) {
-      const auto peak = climb(src, dst, from, executor);
-      if (peak && (!best || is_higher(*peak, *best))) best = peak;
-      return peak.has_value();
-    };
+  /// How many of the requests are for stills.
+  [[nodiscard]] std::size_t stills_points() const {
+    std::size_t points = 0;
+    for (const Nominees::Still& still : stills_) points += still.across == PixelOffset{} ? 1 : 3;
+    return points;
+  }
+
+  /// Climbs from the windows that were requested for these hills, in their order; false where a
+  /// climb does not end.
+  bool climb_hills(const FrameRef<T>& src, const FrameRef<T>& dst,
+                   const std::vector<Nominees::Hill>& hills, std::optional<Peak>& best,
+                   const Executor& executor) {
     starts_.clear();
     auto request = requests_.begin();
-    for (const Nominees::Hill& hill : nominees.hills) {
+    for (const Nominees::Hill& hill : hills) {
       const auto end = request + static_cast<std::ptrdiff_t>(tiles(hill));
       starts_.push_back(*std::max_element(request, end, [](const Request& a, const Request& b) {
         return highest_of(a).value < highest_of(b).value;
       }));
       request = end;
     }
-    points_.assign(request, requests_.end());
     for (const Request& start : starts_) {
-      if (!climbs(start)) return std::nullopt;
+      if (!climb_from(src, dst, start, best, executor)) return false;
     }
+    return true;
+  }
+
+  /// Climbs where what stands still could be higher than the best so far.
+  bool climb_stills(const FrameRef<T>& src, const FrameRef<T>& dst, std::optional<Peak>& best,
+                    const Executor& executor) {
     auto point = points_.begin();
     for (const Nominees::Still& still : stills_) {
       const auto at = point++;
       const auto lead = [&](typename Exact::Sum value) {
         return static_cast<double>(value - at->values[1][1]);
       };
-      bool is_out = best && (is_beside(still.at, best->at) || lead(best->window[1][1]) > still.slack);
+      bool is_out = is_beside(still.at, best->at) || lead(best->window[1][1]) > still.slack;
       if (still.across != PixelOffset{}) {
         // Not even the highest of its neighbours across the axis without motion.
         const double higher = std::max(lead(point->values[1][1]), lead((point + 1)->values[1][1]));
@@ -176,11 +221,9 @@ class CoarseToFineRegistrar final : public Registrar<T> {
       if (is_out) continue;
       requests_.assign(1, {still.at});
       evaluate(src, dst, executor);
-      if (!climbs(Request(requests_.front()))) return std::nullopt;
+      if (!climb_from(src, dst, Request(requests_.front()), best, executor)) return false;
     }
-    const std::size_t index = index_of(best->at);
-    return displacement_at_peak(best->window, index / extent_.width, index % extent_.width,
-                                extent_);
+    return true;
   }
 
   /// One window, or as many side by side as noise makes doubtful.
@@ -226,17 +269,22 @@ class CoarseToFineRegistrar final : public Registrar<T> {
                                          static_cast<std::ptrdiff_t>(best % 3) - 1}};
   }
 
-  /// Moves to the best of the nine until that is the middle one.
-  std::optional<Peak> climb(const FrameRef<T>& src, const FrameRef<T>& dst, Request at,
-                            const Executor& executor) {
+  /// Moves to the best of the nine until that is the middle one: a peak, which is the best where it
+  /// is higher. False where that takes too long.
+  bool climb_from(const FrameRef<T>& src, const FrameRef<T>& dst, Request at,
+                  std::optional<Peak>& best, const Executor& executor) {
     for (std::size_t step = 0; step <= longest_climb; ++step) {
       const Highest highest = highest_of(at);
-      if (highest.at == at.centre) return Peak{at.values, at.centre};
+      if (highest.at == at.centre) {
+        const Peak peak{at.values, at.centre};
+        if (!best || is_higher(peak, *best)) best = peak;
+        return true;
+      }
       requests_.assign(1, {highest.at});
       evaluate(src, dst, executor);
       at = requests_.front();
     }
-    return std::nullopt;
+    return false;
   }
 
   /// True where the window round `centre` holds `at`.
@@ -261,6 +309,8 @@ class CoarseToFineRegistrar final : public Registrar<T> {
   std::vector<Request> requests_;
   std::vector<Request> starts_;
   std::vector<Request> points_;
+  std::vector<Nominees::Hill> hills_;
+  std::vector<Nominees::Hill> more_hills_;
   std::vector<Nominees::Still> stills_;
   std::unique_ptr<FftRegistrar<T>> full_size_;  // made at the first fallback
 };

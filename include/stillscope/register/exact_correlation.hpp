@@ -62,6 +62,17 @@ class ExactCorrelation {
     }
   }
 
+  /// By how much values are above those of frames less their means. `src_mean`, `dst_mean`: of the
+  /// frames less their offsets.
+  [[nodiscard]] static double constant(const FrameRef<T>& src, const FrameRef<T>& dst,
+                                       double src_mean, double dst_mean) {
+    // Bytes are taken as they are.
+    constexpr bool is_raw = sizeof(T) == 1;
+    const double src_left = src_mean + src.offset - (is_raw ? 0.0 : src.source_offset());
+    const double dst_left = dst_mean + (is_raw ? dst.offset : 0.0);
+    return static_cast<double>(dst.view.extent().area()) * src_left * dst_left;
+  }
+
   /// The window round `centre`.
   [[nodiscard]] Window operator()(const FrameRef<T>& src, const FrameRef<T>& dst,
                                   PixelOffset centre, const Executor& executor = SerialExecutor()) {
