@@ -426,22 +426,21 @@ TEMPLATE_TEST_CASE("Coarse to fine gives the bits of the full-size registrar", "
   const std::uint64_t seed = 42;
   CAPTURE(seed);
   test::Random random(seed);
-  std::size_t registrations = 0;
-  std::size_t fallbacks = 0;
-  for (const Extent extent : {Extent{32, 32}, Extent{47, 61}, Extent{64, 80}, Extent{97, 128}}) {
+  for (const Extent extent : {Extent{32, 32}, Extent{47, 61}, Extent{97, 128}, Extent{170, 190}}) {
     const test::Scene scene(extent, random);
+    std::size_t fallbacks = 0;
     for (const double noise : {0.0, 2.0, 20.0}) {
       for (int repeat = 0; repeat < 5; ++repeat) {
         const Shift move{random.uniform(-6.0, 6.0), random.uniform(-6.0, 6.0)};
         const auto src = scene.frame<TestType>(extent, move, noise, random);
         const auto dst = scene.frame<TestType>(extent, {}, noise, random);
         CAPTURE(extent, noise, repeat, move);
-        ++registrations;
         CHECK(registered_coarsely(src, dst, fallbacks) == registered(src.view(), dst.view()));
       }
     }
+    // Small frames that lose much by pooling go to the full size at once; larger ones need not.
+    if (extent.area() > 160 * 160) CHECK(fallbacks == 0);
   }
-  CHECK(fallbacks < registrations / 2);
 }
 
 // As loud as the scene is bright, on small frames: one hill of the small correlation then holds
