@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// Do the two registrars agree? Pairs of frames of many kinds, each registered coarse to fine and at
-/// full size; a line of the table says how far the shifts were apart and how often a finer grid or
-/// the full size had to be asked. The evidence for the margins in docs/algorithm.md.
-/// Arguments: pairs a line (default 40), seed (default 1). Ends with status 1 where a shift differs.
+/// Do the two registrars agree? Pairs of frames of many kinds, each registered coarse to fine and
+/// at full size; a line of the table says how far the shifts were apart and how often a finer grid
+/// or the full size had to be asked. The evidence for the margins in docs/algorithm.md. Arguments:
+/// pairs a line (default 40), seed (default 1). Ends with status 1 where a shift differs.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -93,8 +93,8 @@ Plane texture(Extent extent, double size, Random& random) {
   return plane;
 }
 
-/// Half a pixel's blend of four neighbours at a displacement, circular; `window`: not circular, what
-/// comes in is other texture.
+/// Half a pixel's blend of four neighbours at a displacement, circular; `window`: not circular,
+/// what comes in is other texture.
 Plane moved(const Plane& plane, Extent extent, double dy, double dx) {
   const double top = std::floor(-dy);
   const double left = std::floor(-dx);
@@ -106,8 +106,8 @@ Plane moved(const Plane& plane, Extent extent, double dy, double dx) {
         circular(static_cast<std::ptrdiff_t>(y) + static_cast<std::ptrdiff_t>(top), extent.height);
     const std::size_t lower = (upper + 1) % extent.height;
     for (std::size_t x = 0; x < extent.width; ++x) {
-      const auto a =
-          circular(static_cast<std::ptrdiff_t>(x) + static_cast<std::ptrdiff_t>(left), extent.width);
+      const auto a = circular(static_cast<std::ptrdiff_t>(x) + static_cast<std::ptrdiff_t>(left),
+                              extent.width);
       const std::size_t b = (a + 1) % extent.width;
       const auto row = [&](std::size_t r) {
         return (1.0 - wx) * plane[r * extent.width + a] + wx * plane[r * extent.width + b];
@@ -178,8 +178,8 @@ Plane vignette(Extent extent) {
 Plane cells(Extent extent, Random& random) {
   Plane plane(extent.area());
   for (int k = 0; k < 25; ++k) {
-    const auto y0 = static_cast<std::ptrdiff_t>(
-        random.uniform(0.0, static_cast<double>(extent.height)));
+    const auto y0 =
+        static_cast<std::ptrdiff_t>(random.uniform(0.0, static_cast<double>(extent.height)));
     const auto x0 =
         static_cast<std::ptrdiff_t>(random.uniform(0.0, static_cast<double>(extent.width)));
     const double sigma = random.uniform(2.0, 5.0);
@@ -205,9 +205,8 @@ std::vector<Kind> kinds() {
                       }});
     }
   }
-  list.push_back({"texture, up to half a frame", [](Extent e, Random& r) {
-                    return moving(texture(e, 6.0, r), e, 0.5, 0.5, r);
-                  }});
+  list.push_back({"texture, up to half a frame",
+                  [](Extent e, Random& r) { return moving(texture(e, 6.0, r), e, 0.5, 0.5, r); }});
   list.push_back({"texture, fixed pixel pattern", [](Extent e, Random& r) {
                     return with_still(moving(texture(e, 6.0, r), e, 0.03, 0.3, r), noise(e, r),
                                       r.uniform(0.2, 2.0));
@@ -221,16 +220,16 @@ std::vector<Kind> kinds() {
                                       stripes(e, false, r), r.uniform(0.2, 2.0));
                   }});
   list.push_back({"texture, vignette", [](Extent e, Random& r) {
-                    return with_still(moving(texture(e, 3.0, r), e, 0.02, 0.5, r), vignette(e), 4.0);
+                    return with_still(moving(texture(e, 3.0, r), e, 0.02, 0.5, r), vignette(e),
+                                      4.0);
                   }});
   list.push_back({"clouds, fine texture, vignette", [](Extent e, Random& r) {
                     Plane scene = texture(e, 40.0, r);
                     add(scene, texture(e, 3.0, r), 0.3);
                     return with_still(moving(scene, e, 0.02, 0.2, r), vignette(e), 1.0);
                   }});
-  list.push_back({"cells, noise 1", [](Extent e, Random& r) {
-                    return moving(cells(e, r), e, 0.03, 1.0, r);
-                  }});
+  list.push_back(
+      {"cells, noise 1", [](Extent e, Random& r) { return moving(cells(e, r), e, 0.03, 1.0, r); }});
   list.push_back({"difference of textures (band-pass)", [](Extent e, Random& r) {
                     Plane scene = texture(e, 6.0, r);
                     Plane smooth = scene;
@@ -253,7 +252,9 @@ std::vector<Kind> kinds() {
                     }
                     return Pair{moved(board, e, std::floor(r.uniform(0.0, 9.0)), 1.0), board};
                   }});
-  list.push_back({"flat", [](Extent e, Random&) { return Pair{Plane(e.area()), Plane(e.area())}; }});
+  list.push_back({"flat", [](Extent e, Random&) {
+                    return Pair{Plane(e.area()), Plane(e.area())};
+                  }});
   return list;
 }
 
@@ -295,8 +296,8 @@ void compare(const Pair& pair, Extent extent, Tally& tally) {
   ++tally.pairs;
   if (!(found == expected)) ++tally.unequal;
   const Shift difference = found - expected;
-  tally.furthest = std::max({tally.furthest, std::fabs(difference.height),
-                             std::fabs(difference.width)});
+  tally.furthest =
+      std::max({tally.furthest, std::fabs(difference.height), std::fabs(difference.width)});
   tally.counts.windows += coarse.counts().windows;
   tally.counts.points += coarse.counts().points;
   tally.counts.refinements += coarse.counts().refinements;

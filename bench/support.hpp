@@ -14,10 +14,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "stillscope/core/executor.hpp"
 #include "stillscope/core/types.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/simd/row_kernels.hpp"
-#include "stillscope/core/executor.hpp"
 #include "stillscope/version.hpp"
 
 namespace stillscope::bench {

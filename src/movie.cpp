@@ -54,9 +54,10 @@ class FrameWarper {
                   const ApplySettings& settings) {
     warper_.begin(frame, Translation(shift, frame.extent(), settings.grid),
                   static_cast<float>(settings.fill));
-    const PixelRounding rounding = std::is_floating_point_v<T>              ? PixelRounding::none
-                                   : settings.rounding == Rounding::nearest ? PixelRounding::nearest
-                                                                            : PixelRounding::truncate;
+    const PixelRounding rounding = std::is_floating_point_v<T> ? PixelRounding::none
+                                   : settings.rounding == Rounding::nearest
+                                       ? PixelRounding::nearest
+                                       : PixelRounding::truncate;
     const bool in_place = out.has_contiguous_rows();
     if (!in_place) pixels_.resize(frame.width());
     for (std::size_t y = 0; y < frame.height(); ++y) {

@@ -105,8 +105,7 @@ class LaneSums {
   explicit LaneSums(std::size_t safe_products) : safe_products_(safe_products) {}
 
   /// How many of `wanted` steps of `products` products a lane may be taken; at least 1.
-  inline __attribute__((always_inline)) std::size_t room(std::size_t wanted,
-                                                         std::size_t products) {
+  inline __attribute__((always_inline)) std::size_t room(std::size_t wanted, std::size_t products) {
     if constexpr (sizeof(T) > 2) {
       return wanted;
     } else {
@@ -163,7 +162,8 @@ struct RowBlock {
 /// All bits of the last `count` lanes.
 template <class Lanes>
 inline __attribute__((always_inline)) Lanes last_lanes(std::size_t count) {
-  constexpr std::size_t size = sizeof(Lanes) == sizeof(Ints) && std::is_same_v<Lanes, Floats> ? 8 : 16;
+  constexpr std::size_t size =
+      sizeof(Lanes) == sizeof(Ints) && std::is_same_v<Lanes, Floats> ? 8 : 16;
   std::int8_t bytes[sizeof(Lanes)];
   constexpr std::size_t width = sizeof(Lanes) / size;
   for (std::size_t i = 0; i < sizeof(Lanes); ++i) {
@@ -327,8 +327,8 @@ void correlate_plainly(const CorrelationBand<T>& band, ProductSum<T>* totals) {
     if constexpr (std::is_integral_v<T>) return static_cast<Sum>(pixel) - static_cast<Sum>(offset);
     // As the registers take them.
     using Working = std::conditional_t<std::is_same_v<T, double>, double, float>;
-    return static_cast<Sum>(static_cast<float>(static_cast<Working>(pixel) -
-                                               static_cast<Working>(offset)));
+    return static_cast<Sum>(
+        static_cast<float>(static_cast<Working>(pixel) - static_cast<Working>(offset)));
   };
   for (std::size_t y = 0; y < band.rows; ++y) {
     for (std::size_t k = 0; k < (is_window ? 9 : 1); ++k) {

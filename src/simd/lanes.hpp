@@ -99,15 +99,15 @@ inline __attribute__((always_inline)) void store_ints(const Ints& a, const Ints&
   const auto first = reinterpret_cast<__m256i>(a);
   const auto second = reinterpret_cast<__m256i>(b);
   // Packing goes by halves; the permutation puts these in order.
-  const __m256i packed = std::is_signed_v<T> ? _mm256_packs_epi32(first, second)
-                                             : _mm256_packus_epi32(first, second);
+  const __m256i packed =
+      std::is_signed_v<T> ? _mm256_packs_epi32(first, second) : _mm256_packus_epi32(first, second);
   const __m256i shorts = _mm256_permute4x64_epi64(packed, 0xD8);
   if constexpr (sizeof(T) == 2) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), shorts);
   } else {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
-                     _mm_packus_epi16(_mm256_castsi256_si128(shorts),
-                                      _mm256_extracti128_si256(shorts, 1)));
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(to),
+        _mm_packus_epi16(_mm256_castsi256_si128(shorts), _mm256_extracti128_si256(shorts, 1)));
   }
 #elif defined(__SSE2__)
   __m128i ints[4];
@@ -118,8 +118,8 @@ inline __attribute__((always_inline)) void store_ints(const Ints& a, const Ints&
     if constexpr (std::is_same_v<T, std::uint16_t>) {
       // There is no unsigned packing yet: by way of signed values.
       const __m128i half = _mm_set1_epi32(32768);
-      const __m128i packed = _mm_packs_epi32(_mm_sub_epi32(ints[2 * i], half),
-                                             _mm_sub_epi32(ints[2 * i + 1], half));
+      const __m128i packed =
+          _mm_packs_epi32(_mm_sub_epi32(ints[2 * i], half), _mm_sub_epi32(ints[2 * i + 1], half));
       shorts[i] = _mm_xor_si128(packed, _mm_set1_epi16(static_cast<short>(-32768)));
     } else {
       shorts[i] = _mm_packs_epi32(ints[2 * i], ints[2 * i + 1]);

@@ -114,7 +114,9 @@ void pool_cells(const float* row, const PoolAxis& axis, float* out) {
 }
 
 void pool_columns(const float* row, const PoolAxis& axis, float* out) {
-  const auto pool = axis.stride == 8 ? pool_cells<8> : axis.stride == 16 ? pool_cells<16> : pool_cells<0>;
+  const auto pool = axis.stride == 8    ? pool_cells<8>
+                    : axis.stride == 16 ? pool_cells<16>
+                                        : pool_cells<0>;
   pool(row, axis, out);
 }
 

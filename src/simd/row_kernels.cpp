@@ -105,9 +105,9 @@ inline __attribute__((always_inline)) Lanes truncated(Lanes value) {
 template <Pixel T>
 constexpr float lowest_pixel = std::is_signed_v<T> ? -32768.0F : 0.0F;
 template <Pixel T>
-constexpr float highest_pixel = sizeof(T) == 1         ? 255.0F
+constexpr float highest_pixel = sizeof(T) == 1        ? 255.0F
                                 : std::is_signed_v<T> ? 32767.0F
-                                                       : 65535.0F;
+                                                      : 65535.0F;
 
 template <Pixel T, PixelRounding rounding, class Lanes>
 inline __attribute__((always_inline)) Lanes rounded(Lanes value) {
@@ -305,15 +305,17 @@ float weighted_power(const float* a, const float* weights, std::size_t n) {
 
 template <Pixel T>
 constexpr PixelKernels<T> pixel_set = {
-    sum<T>, range<T>, centre<T>, pool_rows<T>, correlate<T, true>, correlate<T, false>,
-    to_float<T>, blend_columns<T>, add<T>, blend_rows<T>};
+    sum<T>,      range<T>,         centre<T>, pool_rows<T>, correlate<T, true>, correlate<T, false>,
+    to_float<T>, blend_columns<T>, add<T>,    blend_rows<T>};
 
 }  // namespace
 
-const KernelSet STILLSCOPE_KERNELS = {
-    pixel_set<std::uint8_t>, pixel_set<std::uint16_t>,
-    pixel_set<std::int16_t>, pixel_set<float>,
-    pixel_set<double>,       {weighted_sum, encode_sum, maximum, truncate, highest, pool_columns,
-                              multiply_conjugate, weighted_power}};
+const KernelSet STILLSCOPE_KERNELS = {pixel_set<std::uint8_t>,
+                                      pixel_set<std::uint16_t>,
+                                      pixel_set<std::int16_t>,
+                                      pixel_set<float>,
+                                      pixel_set<double>,
+                                      {weighted_sum, encode_sum, maximum, truncate, highest,
+                                       pool_columns, multiply_conjugate, weighted_power}};
 
 }  // namespace stillscope

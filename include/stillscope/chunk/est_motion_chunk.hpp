@@ -5,9 +5,9 @@
 
 #include <span>
 
+#include "stillscope/core/executor.hpp"
 #include "stillscope/core/settings.hpp"
 #include "stillscope/core/view.hpp"
-#include "stillscope/core/executor.hpp"
 #include "stillscope/tree/motion_estimate.hpp"
 
 namespace stillscope {

@@ -96,8 +96,8 @@ template <Pixel T>
 double load_centred(const FrameView<const T>& frame, double offset, float* out) {
   double energy = 0.0;
   for (std::size_t y = 0; y < frame.height(); ++y, out += frame.width()) {
-    energy += static_cast<double>(
-        pixel_kernels<T>().centre(frame.row(y), frame.width(), offset, out));
+    energy +=
+        static_cast<double>(pixel_kernels<T>().centre(frame.row(y), frame.width(), offset, out));
   }
   return energy;
 }

@@ -4,9 +4,9 @@
 
 #include <span>
 
+#include "stillscope/core/executor.hpp"
 #include "stillscope/core/types.hpp"
 #include "stillscope/core/view.hpp"
-#include "stillscope/core/executor.hpp"
 #include "stillscope/warp/translation.hpp"
 
 namespace stillscope {

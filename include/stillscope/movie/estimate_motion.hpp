@@ -4,9 +4,9 @@
 
 #include <cstddef>
 
+#include "stillscope/core/executor.hpp"
 #include "stillscope/core/settings.hpp"
 #include "stillscope/core/view.hpp"
-#include "stillscope/core/executor.hpp"
 #include "stillscope/tree/motion_estimate.hpp"
 
 namespace stillscope {

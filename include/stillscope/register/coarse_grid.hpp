@@ -28,8 +28,8 @@ namespace stillscope {
 }
 /// The same for the length of a row, which is transformed as real numbers.
 [[nodiscard]] constexpr std::size_t fast_columns(std::size_t n) {
-  for (const std::size_t size : {4, 8, 12, 16, 24, 32, 40, 48, 54, 64, 72, 80, 100, 120, 144, 160,
-                                 200, 240}) {
+  for (const std::size_t size :
+       {4, 8, 12, 16, 24, 32, 40, 48, 54, 64, 72, 80, 100, 120, 144, 160, 200, 240}) {
     if (size >= n) return size;
   }
   return (n + 79) / 80 * 80;

@@ -15,12 +15,12 @@ namespace stillscope {
 /// What a registrar has done.
 struct RegistrarCounts {
   std::size_t registrations = 0;
-  std::size_t spectra = 0;       ///< Forward transforms of frames, the first of each.
-  std::size_t windows = 0;       ///< Exact correlations at 3x3 displacements.
-  std::size_t points = 0;        ///< Exact correlations at single displacements.
-  std::size_t refinements = 0;   ///< Registrations that a finer grid was asked for.
-  std::size_t fallbacks = 0;     ///< Registrations that a faster method handed to the full-size one.
-  std::size_t extra_spectra = 0; ///< Transforms that refinements and fallbacks needed.
+  std::size_t spectra = 0;      ///< Forward transforms of frames, the first of each.
+  std::size_t windows = 0;      ///< Exact correlations at 3x3 displacements.
+  std::size_t points = 0;       ///< Exact correlations at single displacements.
+  std::size_t refinements = 0;  ///< Registrations that a finer grid was asked for.
+  std::size_t fallbacks = 0;    ///< Registrations that a faster method handed to the full-size one.
+  std::size_t extra_spectra = 0;  ///< Transforms that refinements and fallbacks needed.
 };
 
 /// Registers pairs of frames of one size by their un-normalised circular cross-correlation. What it

@@ -20,10 +20,10 @@ struct TreeCounts {
   /// Registrations through touching slots that could not have changed the answer, and were not
   /// made: each spares two spectra.
   std::size_t spared = 0;
-  std::size_t warps = 0;    ///< Frames.
-  std::size_t spectra = 0;  ///< Forward transforms of frames, the first of each.
-  std::size_t windows = 0;  ///< Exact correlations at 3x3 displacements; not planned.
-  std::size_t points = 0;   ///< Exact correlations at single displacements; not planned.
+  std::size_t warps = 0;            ///< Frames.
+  std::size_t spectra = 0;          ///< Forward transforms of frames, the first of each.
+  std::size_t windows = 0;          ///< Exact correlations at 3x3 displacements; not planned.
+  std::size_t points = 0;           ///< Exact correlations at single displacements; not planned.
   std::size_t refinements = 0;      ///< Registrations that a finer grid was asked for.
   std::size_t fallbacks = 0;        ///< Registrations handed to the full-size registrar.
   std::size_t extra_spectra = 0;    ///< Transforms that these two needed; not planned.

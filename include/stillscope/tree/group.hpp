@@ -260,8 +260,8 @@ class Group {
       const Translation translation(shifts[i], extent_);
       const auto add = [&](std::initializer_list<Slot> slots, bool is_first, bool is_last,
                            bool is_merged) {
-        MergeSource<T> source{{}, slots.size(), item.scale, translation,
-                              is_first, is_last, is_merged};
+        MergeSource<T> source{{},       slots.size(), item.scale, translation,
+                              is_first, is_last,      is_merged};
         std::transform(slots.begin(), slots.end(), source.planes.begin(),
                        [&](Slot slot) { return item.planes[slot]; });
         sources_.push_back(source);

@@ -57,7 +57,11 @@ template <Pixel T>
 [[nodiscard]] inline GroupItem<std::int16_t> group_item(const CodedTemplate& node) {
   if (node.is_empty()) return {{}, node.slots(), true};
   return {{node[first_slot], node[aggregate_slot], node[last_slot]},
-          node.slots(), false, node.scale(), node.range(), node.pixel_range()};
+          node.slots(),
+          false,
+          node.scale(),
+          node.range(),
+          node.pixel_range()};
 }
 
 }  // namespace stillscope

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
-#include "stillscope/core/settings.hpp"
 #include "stillscope/core/executor.hpp"
+#include "stillscope/core/settings.hpp"
 #include "stillscope/tree/group.hpp"
 #include "stillscope/tree/motion_estimate.hpp"
 #include "stillscope/tree/tree_plan.hpp"
@@ -102,8 +102,8 @@ class TreeReducer {
         items.push_back(group_item(results_[child].merged));
       }
       // Means have a float type; maxima keep the frames'.
-      const WarpedValues values = settings_.aggregation == Aggregation::mean ? WarpedValues::by_type
-                                                                             : item_values();
+      const WarpedValues values =
+          settings_.aggregation == Aggregation::mean ? WarpedValues::by_type : item_values();
       reduce(index, workspace.templates, std::move(items), values, executor);
     }
   }
@@ -162,9 +162,9 @@ class TreeReducer {
 
   MotionEstimate collect() {
     MotionEstimate estimate;
-    estimate.planned = planned_counts(plan_, settings_, item_slots(input_),
-                                      settings_.aggregation == Aggregation::mean &&
-                                          item_values() == WarpedValues::by_type);
+    estimate.planned = planned_counts(
+        plan_, settings_, item_slots(input_),
+        settings_.aggregation == Aggregation::mean && item_values() == WarpedValues::by_type);
     estimate.merged = std::move(top_);
     estimate.shifts = std::move(results_[plan_.root()].shifts);
     for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {

@@ -24,8 +24,8 @@ namespace stillscope {
 template <Pixel T>
 struct MergeSource {
   std::array<FrameView<const T>, 3> planes;
-  std::size_t count;       ///< 1 or 3.
-  PixelScale scale;        ///< Of each plane.
+  std::size_t count;  ///< 1 or 3.
+  PixelScale scale;   ///< Of each plane.
   Translation translation;
   bool is_first;   ///< Fills the first slot.
   bool is_last;    ///< Fills the last slot.

@@ -100,8 +100,8 @@ class RowWarper {
     next_ = none;
   }
 
-  /// What a row of the moved frame is blended from: upper + weight (lower - upper), or `upper` alone
-  /// where there is no `lower`.
+  /// What a row of the moved frame is blended from: upper + weight (lower - upper), or `upper`
+  /// alone where there is no `lower`.
   struct Taps {
     const float* upper;
     const float* lower;
@@ -123,8 +123,7 @@ class RowWarper {
   template <Pixel U>
   void operator()(std::size_t y, U* out, PixelRounding rounding = PixelRounding::none) {
     const Taps row = taps(y);
-    pixel_kernels<U>().blend_rows(row.upper, row.lower, frame_.width(), row.weight, rounding,
-                                  out);
+    pixel_kernels<U>().blend_rows(row.upper, row.lower, frame_.width(), row.weight, rounding, out);
   }
 
  private:

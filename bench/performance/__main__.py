@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: ``bench/performance/run.sh``."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import comparison, environments, machine, page, scaling, stages
+from .catalogue import PEERS
+from .environments import BUILD, OURS, ROOT, EnvironmentFailed, say
+from .plan import EXTENT, FULL, QUICK, SECTIONS, SIZES, Plan
+
+_FAILED = 1  # exit status
+_DESCRIPTION = """\
+Measure stillscope beside its peers and write
+
+  docs/performance.md                  the page
+  docs/images/performance-*.png        its pictures
+  docs/performance/results.json        all that was measured
+
+Each peer has a virtual environment of its own under build/performance, made where it is missing.
+"""
+
+
+class Output:
+    """Where a run writes: ``docs``, or a folder of its own for a quick one."""
+
+    def __init__(self, is_quick: bool) -> None:
+        self.folder = BUILD / "quick" if is_quick else ROOT / "docs"
+        self.results = self.folder / "performance" / "results.json"
+        self.images = self.folder / "images"
+        self.page = self.folder / "performance.md"
+
+    def load(self) -> dict:
+        """Results of earlier runs; none if there are none."""
+        return json.loads(self.results.read_text()) if self.results.exists() else {}
+
+    def save(self, results: dict) -> None:
+        """Replace the results."""
+        self.results.parent.mkdir(parents=True, exist_ok=True)
+        self.results.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def main() -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        0, or 1 where nothing could be measured; the reason is on stderr.
+    """
+    arguments = _parser().parse_args()
+    plan = QUICK if arguments.quick else FULL
+    output = Output(arguments.quick)
+    (BUILD / "movies").mkdir(parents=True, exist_ok=True)
+    try:
+        if not arguments.page:
+            _measure(plan, output, arguments)
+        if not output.results.exists():
+            raise EnvironmentFailed("there are no results to write a page from")
+        environments.make(OURS)
+        output.images.mkdir(parents=True, exist_ok=True)
+        environments.call(OURS, "figures", output.results, output.images)
+        output.page.write_text(page.render(output.load(), output.images))
+    except EnvironmentFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _FAILED
+    say(f"written: {output.page.relative_to(ROOT)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench/performance/run.sh",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--quick", action="store_true",
+        help="few frames, few repeats; written to build/performance/quick, docs is left alone",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", choices=[*SECTIONS, *PEERS],
+        help="measure this alone and keep the other results; may be repeated. NAME is one of "
+        f"{', '.join(SECTIONS)}, or a peer: {', '.join(PEERS)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--long", action="store_true",
+        help="run minian before its speed-up for many blocks too (a quarter of an hour or more)",
+    )
+    parser.add_argument(
+        "--keep-build", action="store_true",
+        help="measure the package and the kernels as they were last built",
+    )
+    parser.add_argument(
+        "--page", action="store_true", help="measure nothing: draw and write the page again"
+    )
+    return parser
+
+
+def _measure(plan: Plan, output: Output, arguments: argparse.Namespace) -> None:
+    """Measure what was asked for, saving after every section."""
+    only = set(arguments.only)
+    wanted = [s for s in SECTIONS if not only or s in only]
+    some_peers = only & set(PEERS) if "peers" not in only else set()
+    if some_peers:
+        wanted = ["peers", *(s for s in wanted if s != "peers")]
+
+    here = machine.describe()
+    results = output.load() if only else {}
+    if results and results["machine"]["cpu"] != here["cpu"]:
+        raise EnvironmentFailed("the results there are of another machine: run without --only")
+    results = {"sections": {}} | results | {"machine": here, "extent": EXTENT, "plan": plan.name}
+
+    results["movie"] = _prepare(plan, wanted, arguments)
+    run: dict[str, Callable] = {
+        "peers": lambda: comparison.peers(plan, some_peers),
+        "apply": lambda: comparison.apply(plan),
+        "contract": lambda: comparison.blocks(plan, arguments.long),
+        "stages": lambda: stages.stages(plan, not arguments.keep_build),
+        "frames": lambda: scaling.frames(plan),
+        "threads": lambda: scaling.threads(plan),
+        "sizes": lambda: scaling.sizes(plan),
+        "memory": lambda: scaling.memory(plan),
+    }
+    for section in wanted:
+        say(f"{section}:")
+        start = time.monotonic()
+        rows = run[section]()
+        if section == "peers" and some_peers:
+            old = results["sections"].get("peers", {}).get("rows", [])
+            rows = _in_order([r for r in old if r["name"] not in some_peers] + rows)
+        results["sections"][section] = {
+            "date": datetime.date.today().isoformat(),
+            "seconds": round(time.monotonic() - start),
+            "rows": rows,
+        }
+        output.save(results)
+        say(f"  ({results['sections'][section]['seconds']} s)")
+
+
+def _in_order(rows: list[dict]) -> list[dict]:
+    return sorted(rows, key=lambda row: list(PEERS).index(row["name"]))
+
+
+def _prepare(plan: Plan, wanted: list[str], arguments: argparse.Namespace) -> dict:
+    """Environments, package and movies; what the main movie is like."""
+    main = {}
+    if not arguments.keep_build:
+        environments.install_package()
+    for extent in SIZES if "sizes" in wanted else (EXTENT,):
+        frames = plan.base_frames if extent == EXTENT else plan.size_frames
+        start = time.monotonic()
+        folder = Path(comparison.movie_folder(extent))
+        job = {"job": "movie", "folder": str(folder), "frames": frames}
+        answer = environments.measure(OURS, job | {"height": extent[0], "width": extent[1]})
+        if "failed" in answer:
+            raise EnvironmentFailed(f"simulating a movie: {answer['failed']}")
+        taken = time.monotonic() - start
+        say(f"movie {folder.name}: {answer['frames']} frames ({taken:.0f} s)")
+        main = answer if extent == EXTENT else main
+    return main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

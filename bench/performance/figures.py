@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pictures of the page. Runs where Matplotlib is: ``figures.py RESULTS.json FOLDER``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from .labels import short_label, version_label
+
+# Told apart by colour-blind readers (Okabe and Ito).
+_OURS, _THEIRS, _THIRD, _GREY = "#0072B2", "#D55E00", "#009E73", "#B5B5B5"
+_STAGES = (
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F",
+    "#332288", "#88CCEE", "#AA4499", "#999933",
+)  # fmt: skip
+_DPI = 120
+_WIDTH = 9.0  # of a picture [in]
+
+
+def main() -> None:
+    """Draw a picture of every section that there is."""
+    results = json.loads(Path(sys.argv[1]).read_text())
+    folder = Path(sys.argv[2])
+    draw = {
+        "peers": peers, "stages": stages, "contract": blocks, "frames": frames,
+        "threads": threads, "sizes": sizes, "memory": memory,
+    }  # fmt: skip
+    for section, function in draw.items():
+        path = folder / f"performance-{section}.png"
+        path.unlink(missing_ok=True)
+        rows = results["sections"].get(section, {}).get("rows")
+        figure = function(rows) if rows and "failed" not in rows else None
+        if figure is not None:
+            figure.savefig(path, dpi=_DPI, format="png", metadata={"Software": None})
+
+
+def peers(rows: list[dict]) -> Figure | None:
+    """Time and error of every peer, one row each, both on logarithmic axes."""
+    rows = [row for row in rows if "ms" in row]
+    if not rows:
+        return None
+    types = list(dict.fromkeys(row["dtype"] for row in rows))
+    names = {}  # the fastest last: barh counts from below
+    for row in sorted(rows, key=lambda row: -row["ms"]["median"]):
+        names.setdefault((row["name"], row["tuned"]), version_label(row))
+    figure, (left, right) = _figure(0.42 * len(names) + 1.4, 1, 2, sharey=True)
+    height = 0.8 / len(types)
+    for place, key in enumerate(names):
+        for k, dtype in enumerate(types):
+            match = [r for r in rows if (r["name"], r["tuned"], r["dtype"]) == (*key, dtype)]
+            if not match:
+                continue
+            row = match[0]
+            color = _OURS if row["environment"] == "stillscope" else _THEIRS
+            shade = {"color": color, "alpha": 1.0 if k == 0 else 0.5, "height": height}
+            y = place + (0.5 * (len(types) - 1) - k) * height
+            for ax, value, text in (
+                (left, row["ms"]["median"], f"{row['ms']['median']:.3g}"),
+                (right, row["error_px"]["rms"], f"{row['error_px']['rms']:.2g}"),
+            ):
+                ax.barh(y, value, **shade)
+                ax.annotate(
+                    text, (value, y), (3, 0), textcoords="offset points", va="center",
+                    fontsize=7, color="#444444",
+                )  # fmt: skip
+    left.set_yticks(range(len(names)), names.values(), fontsize=8)
+    left.set_xlabel("estimate, one core [ms a frame]")
+    right.set_xlabel("RMS error [px]")
+    for ax in (left, right):
+        ax.set_xscale("log")
+        low, high = ax.get_xlim()
+        ax.set_xlim(low / 1.3, high * 2.2)  # room for the numbers
+        _plain(ax, "x")
+        ax.tick_params(axis="y", length=0)
+    full, half = types[0], types[-1]
+    title = f"Full colour {full}, pale {half}. " if full != half else f"{full}. "
+    figure.suptitle(title + "Shorter is better.", fontsize=9, x=0.01, ha="left")
+    return figure
+
+
+def stages(section: dict) -> Figure:
+    """Stages stacked, their floors stacked, and the whole estimate, for each pixel type."""
+    rows, estimates = section["kernels"], section["estimates"]
+    names = list(dict.fromkeys(row["stage"] for row in rows))
+    types = list(dict.fromkeys(row["dtype"] for row in rows))
+    figure, (ax,) = _figure(4.6, 1, 1)
+    places, labels = [], []
+    for group, dtype in enumerate(types):
+        for bar, key in enumerate(("ms", "floor_ms")):
+            place, base = 4 * group + bar, 0.0
+            for name in names:
+                match = [r for r in rows if (r["stage"], r["dtype"]) == (name, dtype)]
+                value = (match[0][key] or {}).get("median", 0.0) if match else 0.0
+                color = _STAGES[names.index(name) % len(_STAGES)]
+                label = name.replace("_", " ") if group == bar == 0 else None
+                ax.bar(place, value, 0.8, base, color=color, label=label, edgecolor="white",
+                       linewidth=0.5, alpha=1.0 if bar == 0 else 0.75)  # fmt: skip
+                base += value
+            _above(ax, place, base)
+        places += [4 * group, 4 * group + 1]
+        labels += [f"{dtype}\nstages", f"{dtype}\nfloors"]
+        whole = estimates.get(dtype, {}).get("ms")
+        if whole:
+            ax.bar(4 * group + 2, whole["median"], 0.8, color=_GREY)
+            _above(ax, 4 * group + 2, whole["median"])
+            places.append(4 * group + 2)
+            labels.append(f"{dtype}\nwhole estimate")
+    ax.set_xticks(places, labels, fontsize=8)
+    ax.tick_params(axis="x", length=0)
+    ax.set_ylabel("one core [ms a frame]")
+    handles, texts = ax.get_legend_handles_labels()
+    ax.legend(
+        handles[::-1], texts[::-1], loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False,
+        fontsize=8,
+    )  # fmt: skip
+    _grid(ax, "y")
+    return figure
+
+
+def blocks(rows: list[dict]) -> Figure | None:
+    """Seconds in all over the number of frames."""
+    figure, (ax,) = _figure(3.8, 1, 1)
+    colors = {"minian-1": _GREY, "minian-2": _THEIRS, "dask": _OURS}
+    drawn = [row for row in rows if "seconds" in row]
+    if not drawn:
+        return None
+    for name, color in colors.items():
+        mine = [row for row in drawn if row["name"] == name]
+        if not mine:
+            continue
+        x = [row["frames"] for row in mine]
+        y = [row["seconds"]["median"] for row in mine]
+        ax.plot(x, y, "o-", color=color, label=short_label(mine[-1]))
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    counts = {row["frames"]: row["blocks"] for row in rows}
+    ax.set_xticks(list(counts), [f"{n} / {b}" for n, b in counts.items()])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("frames / blocks")
+    ax.set_ylabel("estimate in all [s]")
+    _plain(ax, "y")
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
+    return figure
+
+
+def frames(rows: list[dict]) -> Figure | None:
+    """Time a frame and error over the length of the movie."""
+    rows = [row for row in rows if "ms" in row]
+    if not rows:
+        return None
+    figure, (left, right) = _figure(3.2, 1, 2)
+    x = [row["frames"] for row in rows]
+    median, low, high = ([row["ms"][k] for row in rows] for k in ("median", "low", "high"))
+    left.fill_between(x, low, high, color=_OURS, alpha=0.2, linewidth=0)
+    left.plot(x, median, "o-", color=_OURS)
+    left.set_ylim(0, 1.25 * max(high))
+    left.set_ylabel("one core [ms a frame]")
+    right.plot(x, [row["error_px"]["rms"] for row in rows], "o-", color=_OURS)
+    right.set_ylim(0)
+    right.set_ylabel("RMS error [px]")
+    for ax in (left, right):
+        _frames_axis(ax)
+        _grid(ax, "y")
+    return figure
+
+
+def threads(rows: list[dict]) -> Figure | None:
+    """How many times faster than on one thread."""
+    rows = [row for row in rows if "threads" in row]
+    if not rows:
+        return None
+    figure, axes = _figure(3.4, 1, 2, sharey=True)
+    for ax, what in zip(axes, ("estimate", "apply")):
+        for row, color in zip(rows, (_OURS, _THEIRS, _THIRD)):
+            counts = sorted(int(n) for n in row["threads"])
+            one = row["threads"]["1"][what]["median"]
+            gain = [one / row["threads"][str(n)][what]["median"] for n in counts]
+            ax.plot(counts, gain, "o-", color=color, label=row["dtype"])
+        ax.plot(counts, counts, "--", color=_GREY, label="as many times as threads", zorder=0)
+        ax.set_title(what, loc="left", fontsize=10)
+        ax.set_xlabel("threads")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_ylim(0)
+        _grid(ax, "y")
+    axes[0].set_ylabel("times as fast as one thread")
+    axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def sizes(rows: list[dict]) -> Figure | None:
+    """Time a megapixel over sizes of frame, a bar a pixel type."""
+    rows = [row for row in rows if "dtypes" in row]
+    if not rows:
+        return None
+    types = list(rows[0]["dtypes"])
+    figure, axes = _figure(5.6, 2, 1, sharex=True)
+    width = 0.8 / len(types)
+    for ax, what in zip(axes, ("estimate", "apply")):
+        for k, dtype in enumerate(types):
+            x = np.arange(len(rows)) + (k - 0.5 * (len(types) - 1)) * width
+            times = [row["dtypes"][dtype][what] for row in rows]
+            median = np.array([t["median"] for t in times])
+            low, high = (np.array([t[side] for t in times]) for side in ("low", "high"))
+            ax.bar(
+                x, median, width * 0.92, color=_STAGES[k], label=dtype,
+                yerr=np.stack([median - low, high - median]),
+                error_kw={"elinewidth": 0.8, "ecolor": "#555555"},
+            )  # fmt: skip
+        ax.set_ylabel(f"{what}, one core\n[ms a frame]")
+        _grid(ax, "y")
+    axes[1].set_xticks(range(len(rows)), [f"{r['height']}x{r['width']}" for r in rows])
+    axes[1].tick_params(axis="x", length=0)
+    axes[0].legend(
+        frameon=False, fontsize=8, ncols=len(types), loc="lower right", bbox_to_anchor=(1, 1),
+        borderaxespad=0.1,
+    )  # fmt: skip
+    return figure
+
+
+def memory(rows: list[dict]) -> Figure | None:
+    """Memory above the input over the length of the movie."""
+    rows = [row for row in rows if "peak_mib" in row]
+    if not rows:
+        return None
+    figure, (ax,) = _figure(3.6, 1, 1)
+    colors = {"native": _OURS, "dask": _THIRD, "minian-2": _THEIRS}
+    for name, color in colors.items():
+        mine = [row for row in rows if row["name"] == name]
+        if mine:
+            x, y = [r["frames"] for r in mine], [r["peak_mib"] for r in mine]
+            ax.plot(x, y, "o-", color=color, label=short_label(mine[-1]))
+    inputs = {row["frames"]: row["input_mib"] for row in rows}
+    ax.plot(*zip(*sorted(inputs.items())), "--", color=_GREY, label="the input itself", zorder=0)
+    ax.set_yscale("log")
+    _frames_axis(ax)
+    _plain(ax, "y")
+    ax.set_ylabel("above the input [MiB]")
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
+    return figure
+
+
+def _figure(height: float, rows: int, columns: int, **shared):
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, **shared).ravel()
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_axisbelow(True)
+    return figure, axes
+
+
+def _above(ax, x: float, value: float) -> None:
+    ax.annotate(
+        f"{value:.3g}", (x, value), (0, 2), textcoords="offset points", ha="center", fontsize=8
+    )
+
+
+def _grid(ax, axis: str) -> None:
+    ax.grid(True, axis=axis, color="#E5E5E5", linewidth=0.6)
+
+
+def _plain(ax, axis: str) -> None:
+    """Numbers of a logarithmic axis as people write them, at powers of ten."""
+    which = ax.xaxis if axis == "x" else ax.yaxis
+    which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    _grid(ax, axis)
+
+
+def _frames_axis(ax) -> None:
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.set_xlabel("frames")
+
+
+if __name__ == "__main__":
+    main()
