@@ -267,8 +267,9 @@ def est_motion_chunk(
         Non-rigid: mesh elements ``(x, y)``, iterations, threshold of the masks.
     slot_last : {"second", "last"}
         The good frame that fills a template's last slot: minian 2.0.2 takes the second.
-    registrar : {"fft", "coarse_to_fine"}
-        Transforms at full size, or small ones whose peak is then found at full size: faster.
+    registrar : {"coarse_to_fine", "fft"}
+        Small transforms whose peak is then found at full size, or transforms at full size: the
+        reference, with the same shifts, many times slower.
     n_threads : int or None
         Threads; None: STILLSCOPE_NUM_THREADS, else those of the dask worker, else OMP_NUM_THREADS,
         else what the process may use. The result does not depend on it.

@@ -25,10 +25,13 @@ class MotionEstimate:
     template : numpy.ndarray
         float32 ``(height, width)``: the mean (or maximum) of the registered frames.
     stats : dict
-        ``counts`` (leaves, nodes, registrations, spared registrations, warps, spectra, exact
-        windows, fallbacks and the full-size spectra that they took, and runs of each node),
-        ``planned`` (the same from the plan, with nothing spared), ``repaired`` and ``dead``
-        (numbers of frames with some and with only non-finite pixels).
+        ``counts`` of what was done: ``leaves`` and ``nodes`` of the tree and ``runs`` of each,
+        ``registrations`` of pairs (and those ``spared``), ``warps``, ``spectra``, exact sums round
+        a displacement (``windows``) and at one (``points``), ``refinements`` (registrations that a
+        finer grid was asked for), ``fallbacks`` (those that went to the full-size registrar) and
+        the ``extra_spectra`` of these two. ``planned``: the same from the plan, with nothing
+        spared. ``repaired`` and ``dead``: numbers of frames with some and with only non-finite
+        pixels.
     """
 
     shifts: np.ndarray
@@ -130,8 +133,9 @@ def estimate_motion(
         Frames a chunk of the tree; None: the whole movie is one.
     slot_last : {"last", "second"}
         The frame of a group that stands for its end: the last, or the second as in minian 2.0.2.
-    registrar : {"fft", "coarse_to_fine"}
-        Transforms at full size, or small ones whose peak is then found at full size: faster.
+    registrar : {"coarse_to_fine", "fft"}
+        Small transforms whose peak is then found at full size, or transforms at full size: the
+        reference, with the same shifts, many times slower.
     n_threads : int or None
         Threads; None: the environment's STILLSCOPE_NUM_THREADS, else OMP_NUM_THREADS, else what the
         process may use. The result does not depend on it.
