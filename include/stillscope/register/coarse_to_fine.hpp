@@ -30,11 +30,9 @@ class CoarseToFineRegistrar final : public Registrar<T> {
 
   /// `extent` has at least `shortest_axis` pixels on each axis.
   explicit CoarseToFineRegistrar(Extent extent) : extent_(extent), climb_(extent) {
-    constexpr double margin = FftRegistrar<T>::transform_margin;
-    if (std::min(extent.height, extent.width) >= coarsest_from) {
-      grids_.push_back(std::make_unique<CoarseCandidates<T>>(extent, 8, false, margin));
-    }
-    grids_.push_back(std::make_unique<CoarseCandidates<T>>(extent, 4, true, margin));
+    if (std::min(extent.height, extent.width) >= coarsest_from) poolings_.push_back(8);
+    poolings_.push_back(4);
+    grids_.resize(poolings_.size());
   }
 
   [[nodiscard]] static bool fits(Extent extent) {
@@ -65,12 +63,12 @@ class CoarseToFineRegistrar final : public Registrar<T> {
       check_energy(source.energy, extent_);
       check_energy(destination.energy, extent_);
       if (level > 0) ++this->counts_.refinements;
-      const Nominees* nominees = (*grids_[level])(source, destination);
+      CoarseCandidates<T>& candidates = grid(level);
+      const Nominees* nominees = candidates(source, destination);
       if (nominees == nullptr) continue;
       const double constant =
           ExactCorrelation<T>::constant(src, dst, source.mean, destination.mean);
-      const auto peak =
-          climb_(src, dst, *nominees, *grids_[level], constant, this->counts_, executor);
+      const auto peak = climb_(src, dst, *nominees, candidates, constant, this->counts_, executor);
       if (peak) {
         const std::size_t index = climb_.index_of(peak->at);
         return -displacement_at_peak(peak->window, index / extent_.width, index % extent_.width,
@@ -81,11 +79,15 @@ class CoarseToFineRegistrar final : public Registrar<T> {
   }
 
   void release(std::size_t key) override {
-    for (auto& grid : grids_) grid->release(key);
+    for (auto& grid : grids_) {
+      if (grid) grid->release(key);
+    }
     if (full_size_) full_size_->release(key);
   }
   void clear() override {
-    for (auto& grid : grids_) grid->clear();
+    for (auto& grid : grids_) {
+      if (grid) grid->clear();
+    }
     if (full_size_) full_size_->clear();
   }
 
@@ -93,11 +95,23 @@ class CoarseToFineRegistrar final : public Registrar<T> {
   // Frames from this size on have cells enough for the coarsest grid.
   static constexpr std::size_t coarsest_from = 256;
 
+  /// Made at the first request: finer grids may never be needed.
+  CoarseCandidates<T>& grid(std::size_t level) {
+    std::unique_ptr<CoarseCandidates<T>>& grid = grids_[level];
+    if (!grid) {
+      const bool is_finest = level + 1 == grids_.size();
+      grid = std::make_unique<CoarseCandidates<T>>(extent_, poolings_[level], is_finest,
+                                                   FftRegistrar<T>::transform_margin);
+    }
+    return *grid;
+  }
+
   const PooledSpectrum& pooled(std::size_t level, const FrameRef<T>& frame) {
-    const std::size_t before = grids_[level]->spectra();
-    const auto& result = grids_[level]->pooled(frame);
+    CoarseCandidates<T>& candidates = grid(level);
+    const std::size_t before = candidates.spectra();
+    const auto& result = candidates.pooled(frame);
     (level == 0 ? this->counts_.spectra : this->counts_.extra_spectra) +=
-        grids_[level]->spectra() - before;
+        candidates.spectra() - before;
     return result;
   }
 
@@ -112,7 +126,8 @@ class CoarseToFineRegistrar final : public Registrar<T> {
   }
 
   Extent extent_;
-  std::vector<std::unique_ptr<CoarseCandidates<T>>> grids_;  // from the coarsest to the finest
+  std::vector<std::size_t> poolings_;  // [px], from the coarsest grid to the finest
+  std::vector<std::unique_ptr<CoarseCandidates<T>>> grids_;
   ExactClimb<T> climb_;
   std::unique_ptr<FftRegistrar<T>> full_size_;  // made at the first fallback
 };

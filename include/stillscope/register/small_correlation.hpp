@@ -27,16 +27,21 @@ namespace stillscope {
 [[nodiscard]] inline std::vector<float> pooling_gain(const CoarseGrid& grid) {
   const Extent cells = grid.extent();
   const double scale = grid.row_scale() * grid.column_scale() / static_cast<double>(cells.area());
-  const auto power_gain = [](std::size_t k, std::size_t n) {
-    const double x =
-        std::numbers::pi * static_cast<double>(std::min(k, n - k)) / static_cast<double>(n);
-    return x == 0.0 ? 1.0 : std::pow(x / std::sin(x), 2);
+  const auto power_gains = [](std::size_t n, std::size_t count) {
+    std::vector<double> gains{1.0};
+    for (std::size_t k = 1; k < count; ++k) {
+      const double x =
+          std::numbers::pi * static_cast<double>(std::min(k, n - k)) / static_cast<double>(n);
+      gains.push_back(std::pow(x / std::sin(x), 2));
+    }
+    return gains;
   };
+  const std::vector<double> column_gains = power_gains(cells.width, cells.width / 2 + 1);
   std::vector<float> gain;
-  for (std::size_t y = 0; y < cells.height; ++y) {
-    for (std::size_t x = 0; x <= cells.width / 2; ++x) {
-      gain.push_back(
-          static_cast<float>(scale * power_gain(y, cells.height) * power_gain(x, cells.width)));
+  gain.reserve(cells.height * column_gains.size());
+  for (const double row_gain : power_gains(cells.height, cells.height)) {
+    for (const double column_gain : column_gains) {
+      gain.push_back(static_cast<float>(scale * row_gain * column_gain));
     }
   }
   return gain;
