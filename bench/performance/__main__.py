@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import comparison, environments, machine, page, scaling, stages
 from .catalogue import PEERS
-from .environments import BUILD, OURS, ROOT, EnvironmentFailed, say
+from .environments import BUILD, COMMAND, OURS, ROOT, EnvironmentFailed, say
 from .plan import EXTENT, FULL, QUICK, SECTIONS, SIZES, Plan
 
 _FAILED = 1  # exit status
@@ -77,7 +77,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="bench/performance/run.sh",
+        prog=COMMAND,
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -91,11 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         f"{', '.join(SECTIONS)}, or a peer: {', '.join(PEERS)}",
     )  # fmt: skip
     parser.add_argument(
-        "--long", action="store_true",
+        "--long",
+        action="store_true",
         help="run minian before its speed-up for many blocks too (a quarter of an hour or more)",
     )
     parser.add_argument(
-        "--keep-build", action="store_true",
+        "--keep-build",
+        action="store_true",
         help="measure the package and the kernels as they were last built",
     )
     parser.add_argument(

@@ -24,7 +24,7 @@ class Peer:
     Attributes
     ----------
     label : str
-        Its name on the page.
+        Its name on the page, with ``{}`` where its version goes.
     environment : str
         Where it is installed.
     function : str
@@ -64,7 +64,7 @@ class Applier:
     Attributes
     ----------
     label : str
-        Its name on the page.
+        Its name on the page, with ``{}`` where its version goes.
     environment : str
         Where it is installed.
     function : str
@@ -98,9 +98,17 @@ def _drop_in(registrar: str | None, settings: str) -> Peer:
 
 def _minian(version: str, is_slow: bool) -> Peer:
     return Peer(
-        "minian", version, "minian", "its defaults", _NONE,
+        "minian {}", version, "minian", "its defaults", _NONE,
         ("minian", *_OPENCV, "numpy", "dask", "xarray"), against="dask", is_slow=is_slow,
         is_tuned_too=True,
+    )  # fmt: skip
+
+
+def _scikit_image(normalization: str | None) -> Peer:
+    return Peer(
+        "scikit-image {} `phase_cross_correlation`", "scikit-image", "scikit_image",
+        f"`upsample_factor={UPSAMPLE}, normalization={normalization!r}`", _GIVEN,
+        ("scikit-image", "scipy", "numpy"), {"normalization": normalization},
     )  # fmt: skip
 
 
@@ -112,26 +120,24 @@ PEERS: dict[str, Peer] = {
     "minian-2": _minian("minian-2", is_slow=False),
     "minian-1": _minian("minian-1", is_slow=True),
     "opencv-phase": Peer(
-        "OpenCV `phaseCorrelate`", "opencv", "opencv_phase", "Hann window", _GIVEN, _OPENCV
+        "OpenCV {} `phaseCorrelate`", "opencv", "opencv_phase", "Hann window", _GIVEN, _OPENCV
     ),
     "opencv-match": Peer(
-        "OpenCV `matchTemplate`", "opencv", "opencv_match",
+        "OpenCV {} `matchTemplate`", "opencv", "opencv_match",
         f"`TM_CCOEFF_NORMED`, {SEARCH_PX} px around, parabola", _GIVEN, _OPENCV,
     ),
-    "scikit-image": Peer(
-        "scikit-image `phase_cross_correlation`", "scikit-image", "scikit_image",
-        f"`upsample_factor={UPSAMPLE}`", _GIVEN, ("scikit-image", "scipy", "numpy"),
-    ),
+    "scikit-image": _scikit_image("phase"),
+    "scikit-image-plain": _scikit_image(None),
     "jnormcorre": Peer(
-        "jnormcorre", "jnormcorre", "jnormcorre", f"rigid, up to {SEARCH_PX} px", _GIVEN,
+        "jnormcorre {}", "jnormcorre", "jnormcorre", f"rigid, up to {SEARCH_PX} px", _GIVEN,
         ("jnormcorre", "jax"),
     ),
     "suite2p": Peer(
-        "suite2p", "suite2p", "suite2p", "rigid, which is whole pixels", _OWN,
+        "suite2p {}", "suite2p", "suite2p", "rigid, which is whole pixels", _OWN,
         ("suite2p", "torch"),
     ),
     "pystackreg": Peer(
-        "pystackreg", "pystackreg", "pystackreg", "`TRANSLATION`", _GIVEN, ("pystackreg",),
+        "pystackreg {}", "pystackreg", "pystackreg", "`TRANSLATION`", _GIVEN, ("pystackreg",),
         is_slow=True,
     ),
 }  # fmt: skip
@@ -142,13 +148,13 @@ APPLIERS: dict[str, Applier] = {
         "`stillscope.motion_correction.transform_perframe`, in a loop", "stillscope",
         "our_frames", ("stillscope",),
     ),
-    "opencv": Applier("OpenCV `warpAffine`, in a loop", "opencv", "opencv", _OPENCV),
+    "opencv": Applier("OpenCV {} `warpAffine`, in a loop", "opencv", "opencv", _OPENCV),
     "minian-2": Applier(
-        "minian `transform_perframe`, in a loop", "minian-2", "minian_frames",
+        "minian {} `transform_perframe`, in a loop", "minian-2", "minian_frames",
         ("minian", *_OPENCV),
     ),
     "minian-1": Applier(
-        "minian `transform_perframe`, in a loop", "minian-1", "minian_frames",
+        "minian {} `transform_perframe`, in a loop", "minian-1", "minian_frames",
         ("minian", "SimpleITK"),
     ),
 }  # fmt: skip

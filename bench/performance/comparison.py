@@ -65,22 +65,23 @@ def _peer(plan: Plan, name: str, dtype: str, tuned: bool) -> dict:
 
 def apply(plan: Plan) -> list[dict]:
     """Every way to apply shifts, each between two runs of ours."""
-    rows = []
-    for name, applier in APPLIERS.items():
-        for dtype in TYPES:
-            job = {
-                "job": "apply", "folder": movie_folder(EXTENT), "dtype": dtype,
-                "frames": plan.peer_frames, "repeats": plan.repeats, "budget_s": plan.budget_s,
-            }  # fmt: skip
-            row = {"name": name, "label": applier.label, "dtype": dtype}
-            row |= _between(
-                lambda job=job: _measure("stillscope", job | {"applier": "ours"}),
-                lambda job=job: _measure(applier.environment, job | {"applier": name}),
-                is_ours=name == "ours",
-            )
-            say(f"  {name}, {dtype}: {_short(row)}")
-            rows.append(row)
-    return rows
+    return [_applier(plan, name, dtype) for name in APPLIERS for dtype in TYPES]
+
+
+def _applier(plan: Plan, name: str, dtype: str) -> dict:
+    applier = APPLIERS[name]
+    job = {
+        "job": "apply", "folder": movie_folder(EXTENT), "dtype": dtype,
+        "frames": plan.peer_frames, "repeats": plan.repeats, "budget_s": plan.budget_s,
+    }  # fmt: skip
+    row = {"name": name, "label": applier.label, "dtype": dtype}
+    row |= _between(
+        lambda: _measure("stillscope", job | {"applier": "ours"}),
+        lambda: _measure(applier.environment, job | {"applier": name}),
+        is_ours=name == "ours",
+    )
+    say(f"  {name}, {dtype}: {_short(row)}")
+    return row
 
 
 def blocks(plan: Plan, is_long: bool) -> list[dict]:

@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "performance"
 MOVIES = BUILD / "movies"
+COMMAND = "bench/performance/run.sh"  # that does all of this
 OURS = "stillscope"  # the environment that holds the package of this tree, and Matplotlib
 
 # Freed memory is kept and large blocks come from the heap: pages are touched for the first time

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from .labels import short_label, version_label
+from .labels import picture_label
+from .tables import number
 
 # Told apart by colour-blind readers (Okabe and Ito).
 _OURS, _THEIRS, _THIRD, _GREY = "#0072B2", "#D55E00", "#009E73", "#B5B5B5"
@@ -42,47 +44,52 @@ def main() -> None:
 
 
 def peers(rows: list[dict]) -> Figure | None:
-    """Time and error of every peer, one row each, both on logarithmic axes."""
+    """Time and error of every peer, a line each, both on logarithmic axes."""
     rows = [row for row in rows if "ms" in row]
     if not rows:
         return None
     types = list(dict.fromkeys(row["dtype"] for row in rows))
-    names = {}  # the fastest last: barh counts from below
+    names = {}  # the fastest last: places count from below
     for row in sorted(rows, key=lambda row: -row["ms"]["median"]):
-        names.setdefault((row["name"], row["tuned"]), version_label(row))
-    figure, (left, right) = _figure(0.42 * len(names) + 1.4, 1, 2, sharey=True)
-    height = 0.8 / len(types)
-    for place, key in enumerate(names):
-        for k, dtype in enumerate(types):
-            match = [r for r in rows if (r["name"], r["tuned"], r["dtype"]) == (*key, dtype)]
-            if not match:
-                continue
-            row = match[0]
-            color = _OURS if row["environment"] == "stillscope" else _THEIRS
-            shade = {"color": color, "alpha": 1.0 if k == 0 else 0.5, "height": height}
-            y = place + (0.5 * (len(types) - 1) - k) * height
-            for ax, value, text in (
-                (left, row["ms"]["median"], f"{row['ms']['median']:.3g}"),
-                (right, row["error_px"]["rms"], f"{row['error_px']['rms']:.2g}"),
-            ):
-                ax.barh(y, value, **shade)
-                ax.annotate(
-                    text, (value, y), (3, 0), textcoords="offset points", va="center",
-                    fontsize=7, color="#444444",
-                )  # fmt: skip
+        names.setdefault(_key(row), picture_label(row))
+    places = {key: place for place, key in enumerate(names)}
+    figure, (left, right) = _figure(0.3 * len(names) + 1.2, 1, 2, sharey=True)
+    for row in rows:
+        color = _OURS if row["environment"] == "stillscope" else _THEIRS
+        is_first = row["dtype"] == types[0]
+        for ax, value in ((left, row["ms"]["median"]), (right, row["error_px"]["rms"])):
+            ax.plot(
+                value, places[_key(row)], "o", color=color, markersize=8 if is_first else 5,
+                markerfacecolor=color if is_first else "white", zorder=3 if is_first else 4,
+            )  # fmt: skip
+    for ax, values in (
+        (left, lambda row: row["ms"]["median"]), (right, lambda row: row["error_px"]["rms"]),
+    ):  # fmt: skip
+        for key, place in places.items():
+            found = [values(row) for row in rows if _key(row) == key]
+            ax.annotate(
+                " / ".join(dict.fromkeys(number(value) for value in found)), (max(found), place),
+                (8, 0), textcoords="offset points", va="center", fontsize=7.5, color="#444444",
+            )  # fmt: skip
     left.set_yticks(range(len(names)), names.values(), fontsize=8)
+    left.set_ylim(-0.6, len(names) - 0.4)
     left.set_xlabel("estimate, one core [ms a frame]")
     right.set_xlabel("RMS error [px]")
     for ax in (left, right):
         ax.set_xscale("log")
         low, high = ax.get_xlim()
-        ax.set_xlim(low / 1.3, high * 2.2)  # room for the numbers
+        ax.set_xlim(low, high * (high / low) ** 0.3)  # room for the numbers
         _plain(ax, "x")
+        _grid(ax, "both")
         ax.tick_params(axis="y", length=0)
-    full, half = types[0], types[-1]
-    title = f"Full colour {full}, pale {half}. " if full != half else f"{full}. "
-    figure.suptitle(title + "Shorter is better.", fontsize=9, x=0.01, ha="left")
+    kinds = zip(("filled", "open"), types)
+    title = ", ".join(f"{kind}: {dtype}" for kind, dtype in kinds) + ". Left is better."
+    figure.suptitle(title, fontsize=9, x=0.01, ha="left")
     return figure
+
+
+def _key(row: dict) -> tuple:
+    return row["name"], row["tuned"]
 
 
 def stages(section: dict) -> Figure:
@@ -99,9 +106,10 @@ def stages(section: dict) -> Figure:
                 match = [r for r in rows if (r["stage"], r["dtype"]) == (name, dtype)]
                 value = (match[0][key] or {}).get("median", 0.0) if match else 0.0
                 color = _STAGES[names.index(name) % len(_STAGES)]
+                color = color if bar == 0 else _pale(color)
                 label = name.replace("_", " ") if group == bar == 0 else None
                 ax.bar(place, value, 0.8, base, color=color, label=label, edgecolor="white",
-                       linewidth=0.5, alpha=1.0 if bar == 0 else 0.75)  # fmt: skip
+                       linewidth=0.5)  # fmt: skip
                 base += value
             _above(ax, place, base)
         places += [4 * group, 4 * group + 1]
@@ -137,9 +145,10 @@ def blocks(rows: list[dict]) -> Figure | None:
             continue
         x = [row["frames"] for row in mine]
         y = [row["seconds"]["median"] for row in mine]
-        ax.plot(x, y, "o-", color=color, label=short_label(mine[-1]))
+        ax.plot(x, y, "o-", color=color, label=picture_label(mine[-1]))
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     counts = {row["frames"]: row["blocks"] for row in rows}
     ax.set_xticks(list(counts), [f"{n} / {b}" for n, b in counts.items()])
     ax.xaxis.set_minor_locator(NullLocator())
@@ -166,7 +175,7 @@ def frames(rows: list[dict]) -> Figure | None:
     right.set_ylim(0)
     right.set_ylabel("RMS error [px]")
     for ax in (left, right):
-        _frames_axis(ax)
+        _frames_axis(ax, x)
         _grid(ax, "y")
     return figure
 
@@ -235,11 +244,12 @@ def memory(rows: list[dict]) -> Figure | None:
         mine = [row for row in rows if row["name"] == name]
         if mine:
             x, y = [r["frames"] for r in mine], [r["peak_mib"] for r in mine]
-            ax.plot(x, y, "o-", color=color, label=short_label(mine[-1]))
+            ax.plot(x, y, "o-", color=color, label=picture_label(mine[-1]))
     inputs = {row["frames"]: row["input_mib"] for row in rows}
     ax.plot(*zip(*sorted(inputs.items())), "--", color=_GREY, label="the input itself", zorder=0)
     ax.set_yscale("log")
-    _frames_axis(ax)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    _frames_axis(ax, sorted(inputs))
     _plain(ax, "y")
     ax.set_ylabel("above the input [MiB]")
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
@@ -256,9 +266,14 @@ def _figure(height: float, rows: int, columns: int, **shared):
     return figure, axes
 
 
+def _pale(color: str) -> tuple:
+    """Half way to white."""
+    return tuple(0.5 + 0.5 * channel for channel in to_rgb(color))
+
+
 def _above(ax, x: float, value: float) -> None:
     ax.annotate(
-        f"{value:.3g}", (x, value), (0, 2), textcoords="offset points", ha="center", fontsize=8
+        number(value), (x, value), (0, 2), textcoords="offset points", ha="center", fontsize=8
     )
 
 
@@ -270,12 +285,14 @@ def _plain(ax, axis: str) -> None:
     """Numbers of a logarithmic axis as people write them, at powers of ten."""
     which = ax.xaxis if axis == "x" else ax.yaxis
     which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    which.set_minor_formatter(NullFormatter())
     _grid(ax, axis)
 
 
-def _frames_axis(ax) -> None:
+def _frames_axis(ax, counts: list[int]) -> None:
     ax.set_xscale("log")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.set_xticks(counts, [f"{count:,}" for count in counts], fontsize=8)
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("frames")
 
 

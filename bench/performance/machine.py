@@ -9,6 +9,7 @@ import re
 import subprocess
 
 _KIB_PER_GIB = 1024 * 1024
+_VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "asimd": "NEON", "sse4_2": "SSE4.2"}
 
 
 def describe() -> dict:
@@ -17,15 +18,16 @@ def describe() -> dict:
     Returns
     -------
     dict
-        ``cpu``, ``cores`` (that this process may use), ``vectors``, ``caches``, ``memory_gib``,
-        ``system``, ``python``, ``compiler``; what can't be found out is left out.
+        ``cpu``, ``cores`` (that this process may use), ``vectors``, ``hypervisor``, ``caches``,
+        ``memory_gib``, ``system``, ``python``, ``compiler``; what can't be found out is left out.
     """
     lines = dict(re.findall(r"^([^:\n]+):\s*(.*)$", _output("lscpu"), re.MULTILINE))
     flags = lines.get("Flags", "").split()
     found = {
         "cpu": _cpu_name(lines),
         "cores": len(os.sched_getaffinity(0)),
-        "vectors": next((f for f in ("avx512f", "avx2", "asimd", "sse4_2") if f in flags), None),
+        "vectors": next((name for flag, name in _VECTORS.items() if flag in flags), None),
+        "hypervisor": lines.get("Hypervisor vendor"),
         "caches": ", ".join(
             f"{key[:3].strip()} {lines[key]}"
             for key in ("L1d cache", "L2 cache", "L3 cache") if key in lines

@@ -123,7 +123,7 @@ def estimate(job: dict) -> dict:
 
 def memory(job: dict) -> dict:
     """What a peer's first estimate in a process takes above its input [MiB]."""
-    _, prepare, movie, displacement = _case(job)
+    peer, prepare, movie, displacement = _case(job)
     run = prepare(movie)
     gc.collect()
     before = reset_peak()
@@ -134,6 +134,7 @@ def memory(job: dict) -> dict:
         "peak_mib": peak,
         "input_mib": movie.nbytes / _MIB,
         "error_px": error_px(answer, displacement),
+        "versions": versions(peer.packages),
     }
 
 

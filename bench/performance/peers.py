@@ -67,14 +67,14 @@ def native(movie: np.ndarray, template: np.ndarray, **options: str) -> Run:
     return lambda: stillscope.estimate_motion(movie, n_threads=1, **options).shifts
 
 
-def scikit_image(movie: np.ndarray, template: np.ndarray) -> Run:
-    """Phase correlation, refined by a matrix multiplication around the peak."""
+def scikit_image(movie: np.ndarray, template: np.ndarray, normalization: str | None) -> Run:
+    """Correlation, refined by a matrix multiplication around its peak."""
     from skimage.registration import phase_cross_correlation
 
-    def shift(frame):
-        return phase_cross_correlation(template, frame, upsample_factor=UPSAMPLE)[0]
-
-    return lambda: np.array([shift(frame) for frame in movie])
+    options = {"upsample_factor": UPSAMPLE, "normalization": normalization}
+    return lambda: np.array(
+        [phase_cross_correlation(template, frame, **options)[0] for frame in movie]
+    )
 
 
 def opencv_phase(movie: np.ndarray, template: np.ndarray) -> Run:
@@ -128,13 +128,13 @@ def pystackreg(movie: np.ndarray, template: np.ndarray) -> Run:
 
 
 def jnormcorre(movie: np.ndarray, template: np.ndarray) -> Run:
-    """Its rigid registration; only the shifts are asked for, so the compiler leaves out the rest."""
+    """Its rigid registration; asked for the shifts alone, so the compiler drops the rest."""
     import jax
     from jnormcorre.motion_correction import _register_to_template_rigid
 
     batch = _jnormcorre_batch(jax, _register_to_template_rigid)
     largest = (SEARCH_PX, SEARCH_PX)
-    lowest = np.float32(-movie.min())
+    lowest = -np.float32(movie.min())
 
     def run():
         parts = [

@@ -12,6 +12,7 @@ from .comparison import movie_folder
 from .environments import BUILD, OURS, EnvironmentFailed, make, measure, say
 from .machine import available_bytes
 from .plan import ALL_TYPES, EXTENT, SIZES, TYPES, Plan
+from .tables import number
 
 _LONG_TYPE = "uint8"  # of long movies: as a miniscope records
 _HEADROOM = 1.3  # memory that must be there for a movie, in movies
@@ -29,7 +30,7 @@ def frames(plan: Plan) -> list[dict]:
         }  # fmt: skip
         row = _long(job, count)
         rows.append(row)
-        say(f"  {count} frames: {row.get('failed') or row['ms']['median']}")
+        say(f"  {count} frames: {_short(row, 'ms a frame')}")
     return rows
 
 
@@ -45,7 +46,7 @@ def memory(plan: Plan) -> list[dict]:
                 row = {"failed": "the movie does not fit into memory", **row}
                 row.pop("peak_mib")
             rows.append(row)
-            say(f"  {name}, {count} frames: {row.get('failed') or row['peak_mib']}")
+            say(f"  {name}, {count} frames: {_short(row, 'MiB')}")
     return rows
 
 
@@ -80,9 +81,15 @@ def sizes(plan: Plan) -> list[dict]:
     return rows
 
 
+def _short(row: dict, unit: str) -> str:
+    if "failed" in row:
+        return f"FAILED: {row['failed']}"
+    return f"{number(row['peak_mib'] if unit == 'MiB' else row['ms']['median'])} {unit}"
+
+
 def _long(job: dict, count: int) -> dict:
     """A job on a movie of so many frames, held on disk where memory does not suffice."""
-    needed = count * EXTENT[0] * EXTENT[1]
+    needed = count * EXTENT[0] * EXTENT[1]  # one byte a pixel
     scratch = BUILD / "movies" / "long.npy"
     is_on_disk = needed * _HEADROOM > available_bytes()
     job = job | {"folder": movie_folder(EXTENT), "dtype": _LONG_TYPE, "frames": count}

@@ -16,8 +16,15 @@ import subprocess
 
 from .comparison import movie_folder
 from .environments import (
-    BUILD, OURS, ROOT, EnvironmentFailed, build_kernels, clean_environment, measure, say,
-)  # fmt: skip
+    BUILD,
+    OURS,
+    ROOT,
+    EnvironmentFailed,
+    build_kernels,
+    clean_environment,
+    measure,
+    say,
+)
 from .plan import EXTENT, TYPES, Plan
 
 KERNELS = ROOT / "build" / "bench" / "bench" / "bench_kernels"

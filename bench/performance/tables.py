@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
+import math
+
 _DIGITS = 3  # significant
 
 
 def number(value: float) -> str:
-    """Three significant digits, never in powers of ten, whole from a hundred on."""
-    text = f"{float(f'{value:.{_DIGITS}g}'):.10f}"
-    whole, _, _ = text.partition(".")
-    if value == 0 or abs(value) >= 10 ** (_DIGITS - 1):
-        return f"{value:.0f}"
-    if abs(value) >= 1:
-        return f"{value:.{_DIGITS - len(whole.lstrip('-'))}f}"
-    return text.rstrip("0")
+    """Three significant digits, never in powers of ten; whole from a hundred on."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    value = float(f"{value:.{_DIGITS}g}") if abs(value) < 10**_DIGITS else value
+    decimals = _DIGITS - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, decimals)}f}"
 
 
 def spread(times: dict) -> str:
