@@ -3,7 +3,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -14,6 +17,7 @@
 #include "stillscope/core/executor.hpp"
 #include "support/catch.hpp"
 #include "support/images.hpp"
+#include "support/textures.hpp"
 #include "support/thread_executor.hpp"
 
 namespace stillscope {
@@ -163,6 +167,82 @@ TEST_CASE("A number of threads that is none is refused by name", "[threads][erro
 TEST_CASE("An executor of more threads than there are processors works", "[threads][tbb]") {
   check_runs_each_once(TbbExecutor(1000));
   check_runs_each_once(TbbExecutor(std::size_t{1} << 40));
+}
+
+// --- the same bits
+// --------------------------------------------------------------------------------
+
+/// A textured scene that moves, between frames behind bars.
+template <Pixel T>
+test::Movie<T> restless(std::size_t frames, Extent extent, std::uint64_t seed) {
+  test::Random random(seed);
+  const auto scene = test::texture(extent, 3, random);
+  test::Movie<T> movie(frames, extent);
+  for (std::size_t t = 0; t < frames; ++t) {
+    const Shift move{random.uniform(-4.0, 4.0), random.uniform(-4.0, 4.0)};
+    const auto seen = test::sum_of(test::moved(scene, move), 0.5, test::white(extent, random));
+    auto bars = seen;
+    for (std::size_t i = 0; i < extent.area(); ++i) {
+      bars.pixels[i] = 0.2 * seen.pixels[i] + (i % extent.width % 20 < 6 ? 3.5 : -3.5);
+    }
+    movie.set(t, test::stored<T>(t % 6 == 4 ? bars : seen));
+  }
+  return movie;
+}
+
+void check_same_bits(const MotionEstimate& a, const MotionEstimate& b) {
+  REQUIRE(a.shifts.size() == b.shifts.size());
+  CHECK(std::memcmp(a.shifts.data(), b.shifts.data(), a.shifts.size() * sizeof(Shift)) == 0);
+  REQUIRE(a.merged.slots() == b.merged.slots());
+  CHECK(std::memcmp(a.merged[first_slot].data(), b.merged[first_slot].data(),
+                    a.merged.slots() * a.merged.extent().area() * sizeof(float)) == 0);
+  CHECK(a.counts == b.counts);
+  CHECK(a.few_good == b.few_good);
+}
+
+/// By the serial executor and by those of `make(threads)`, twice each.
+template <Pixel T, class Make>
+void check_threads(const test::Movie<T>& movie, const ChunkSettings& tree, Make&& make) {
+  for (const std::size_t chunk : {0, 7}) {
+    const EstimateSettings settings{tree, chunk};
+    const MotionEstimate serial = estimate_motion<T>(movie.view(), settings, SerialExecutor());
+    for (const std::size_t threads : {1, 2, 3, 8}) {
+      for (int repeat = 0; repeat < 2; ++repeat) {
+        CAPTURE(movie.extent, chunk, threads, repeat);
+        check_same_bits(serial, estimate_motion<T>(movie.view(), settings, *make(threads)));
+      }
+    }
+  }
+}
+
+/// Frames for one grid with every option, and frames for both grids.
+template <Pixel T, class Make>
+void check_variants(Make&& make) {
+  const std::uint64_t seed = 112;
+  CAPTURE(seed);
+  const auto movie = restless<T>(20, {60, 74}, seed);
+  check_threads<T>(movie, {}, make);
+  check_threads<T>(movie, {.alt_error = std::nullopt}, make);
+  check_threads<T>(movie, {.alt_error = 0.2, .aggregation = Aggregation::max}, make);
+  const ChunkSettings choosy{.alt_error = 0.2, .circ_thres = 0.5, .max_sh = 30};
+  check_threads<T>(movie, choosy, make);
+  // Some frames are good and some are not, else that was no test.
+  const auto estimate = estimate_motion<T>(movie.view(), {choosy, 7}, SerialExecutor());
+  CHECK_FALSE(estimate.few_good.empty());
+  CHECK(estimate.few_good.size() < estimate.counts.leaves);
+  check_threads<T>(restless<T>(10, {256, 261}, seed), {}, make);
+}
+
+TEMPLATE_TEST_CASE("1, 2, 3 and 8 plain threads give the serial bits with any option", "[threads]",
+                   std::uint8_t, float) {
+  check_variants<TestType>(
+      [](std::size_t threads) { return std::make_unique<test::ThreadExecutor>(threads); });
+}
+
+TEMPLATE_TEST_CASE("1, 2, 3 and 8 threads of oneTBB give the serial bits with any option",
+                   "[threads][tbb]", std::uint8_t, float) {
+  check_variants<TestType>(
+      [](std::size_t threads) { return std::make_unique<TbbExecutor>(threads); });
 }
 
 }  // namespace

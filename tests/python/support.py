@@ -2,6 +2,11 @@
 """What the tests share: movies of known motion, wrapping them for dask, running the reference."""
 
 import importlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -136,3 +141,16 @@ def read_recording():
         if not ok:
             return np.stack(frames)
         frames.append(frame[..., 0])
+
+
+def in_new_process(code, *arguments, timeout=120, **environment):
+    """The last line that the code prints in a new interpreter, from JSON."""
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
