@@ -110,8 +110,13 @@ TEST_CASE("Large memory that was given back is handed out again, the last piece 
 }
 
 TEST_CASE("A scale has a step that is a power of two, and holds its range", "[core]") {
-  for (const PixelRange range : {PixelRange{0.0, 255.0}, {-3.25, 17.5}, {0.0, 1e-20},
-                                 {-1e30, 0.0}, {0.0, 0.0}, {0.0, 16382.0}, {0.0, 16383.0}}) {
+  for (const PixelRange range : {PixelRange{0.0, 255.0},
+                                 {-3.25, 17.5},
+                                 {0.0, 1e-20},
+                                 {-1e30, 0.0},
+                                 {0.0, 0.0},
+                                 {0.0, 16382.0},
+                                 {0.0, 16383.0}}) {
     const PixelScale scale = PixelScale::of(range, 14);
     CAPTURE(range.lowest, range.highest, scale.offset, scale.step);
     int exponent = 0;
@@ -120,14 +125,15 @@ TEST_CASE("A scale has a step that is a power of two, and holds its range", "[co
     CHECK(std::abs(std::nearbyint((range.lowest - scale.offset) / scale.step)) <= 8192.0);
     CHECK(std::abs(std::nearbyint((range.highest - scale.offset) / scale.step)) <= 8192.0);
     // No coarser than it must be.
-    CHECK((range.highest - range.lowest) / scale.step >= (range.highest == range.lowest ? 0 : 8191));
+    CHECK((range.highest - range.lowest) / scale.step >=
+          (range.highest == range.lowest ? 0 : 8191));
   }
   CHECK(PixelScale::of({0.0, 255.0}, 14).step == 1.0 / 64.0);
   CHECK(PixelScale::of({0.0, 16383.0}, 14).step == 2.0);
 }
 
-TEMPLATE_TEST_CASE("The mean of a frame is that of its finite pixels, and so is its range", "[core]",
-                   float, double) {
+TEMPLATE_TEST_CASE("The mean of a frame is that of its finite pixels, and so is its range",
+                   "[core]", float, double) {
   const std::uint64_t seed = 11;
   CAPTURE(seed);
   test::Random random(seed);

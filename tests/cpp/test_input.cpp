@@ -52,8 +52,9 @@ TEMPLATE_TEST_CASE("A flat movie has no motion and a flat template", "[input]", 
     CHECK(estimate.dead == 0);
     const float* pixels = estimate.merged[aggregate_slot].data();
     const auto expected = static_cast<float>(static_cast<TestType>(value));
-    CHECK(std::all_of(pixels, pixels + extent.area(),
-                      [&](float pixel) { return std::abs(pixel - expected) <= tolerance * expected; }));
+    CHECK(std::all_of(pixels, pixels + extent.area(), [&](float pixel) {
+      return std::abs(pixel - expected) <= tolerance * expected;
+    }));
   }
 }
 

@@ -177,7 +177,7 @@ TEST_CASE("Planned counts are those counted by hand", "[plan]") {
   CHECK(counts.leaves == 3);
   CHECK(counts.nodes == 1);
   CHECK(counts.registrations == 3 * 2 + 2 * 2);
-  CHECK(counts.spectra == 3 * 3 + 7);  // 7, not 9: the outermost slots are never used
+  CHECK(counts.spectra == 3 * 3 + 7);    // 7, not 9: the outermost slots are never used
   CHECK(counts.warps == 3 * 3 + 3 + 2);  // the slots' sums, and the outermost slots
   CHECK(counts.runs == std::vector<std::uint32_t>(4, 1));
   const TreeCounts plain = planned_counts(plan, ChunkSettings{.alt_error = std::nullopt}, 1, false);

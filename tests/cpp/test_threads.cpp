@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "stillscope/movie/estimate_motion.hpp"
 #include "stillscope/core/executor.hpp"
+#include "stillscope/movie/estimate_motion.hpp"
 #include "support/catch.hpp"
 #include "support/images.hpp"
 #include "support/textures.hpp"

@@ -18,13 +18,14 @@ struct Nominees {
   /// A hill of the small correlation.
   struct Hill {
     PixelOffset top;
-    double radius;  ///< How far from there [px] noise could put the highest value.
+    double radius;  ///< How far from there [px] noise could put the highest value, at most.
   };
   /// What does not move along an axis, or both, correlates there, in waves too fine for the grid.
   struct Still {
     PixelOffset at;
     PixelOffset across;  ///< A step along the axis without motion; none: neither has any.
-    double slack;  ///< How much higher than there the correlation can get along the other axis.
+    double slack;      ///< How much higher than there the correlation can get along the other axis.
+    bool is_doubtful;  ///< The best place along the other axis could be elsewhere.
   };
 
   std::vector<Hill> hills;
@@ -36,11 +37,6 @@ struct Nominees {
 template <Pixel T>
 class CoarseCandidates {
  public:
-  /// Up to the first radius of a hill [px] a climb finds its highest value; up to the second the
-  /// neighbourhood is searched; beyond, the grid cannot tell.
-  static constexpr double widest_climb = 2.0;
-  static constexpr double widest_search = 4.5;
-
   /// `pooling`: pixels a cell, about. `is_finest`: no finer grid can be asked. `transform_margin`:
   /// as of the full-size registrar.
   CoarseCandidates(Extent extent, std::size_t pooling, bool is_finest, double transform_margin)
@@ -49,7 +45,7 @@ class CoarseCandidates {
         transform_margin_(transform_margin),
         rival_share_(rival_share_of_pixel * static_cast<double>(pooling)),
         spectra_(extent, pooling),
-        correlation_(spectra_.grid(), spectra_.fft()) {}
+        correlation_(extent, spectra_.grid(), spectra_.fft()) {}
 
   /// The pooled frame, made at the first request.
   [[nodiscard]] const PooledSpectrum& pooled(const FrameRef<T>& frame) { return spectra_(frame); }
@@ -99,6 +95,24 @@ class CoarseCandidates {
                                                                         : nullptr;
   }
 
+  /// The pixels round a hill where what the grid does not carry could put a value higher than
+  /// `value`, as above. Holds until the next call.
+  [[nodiscard]] const std::vector<PixelOffset>& doubtful(const Nominees::Hill& hill, double value) {
+    doubtful_.clear();
+    const auto reach = static_cast<std::ptrdiff_t>(std::ceil(hill.radius + place_error));
+    const std::vector<float>& pixels = correlation_.pixels_round(hill.top, reach);
+    const double low = value - hill_margin_ - rounding_;
+    auto pixel = pixels.begin();
+    for (std::ptrdiff_t dy = -reach; dy <= reach; ++dy) {
+      for (std::ptrdiff_t dx = -reach; dx <= reach; ++dx) {
+        if (static_cast<double>(*pixel++) >= low) {
+          doubtful_.push_back(hill.top + PixelOffset{dy, dx});
+        }
+      }
+    }
+    return doubtful_;
+  }
+
  private:
   // The part of the correlation that the grid cannot carry is at most the root of the product of
   // the energies lost; and where what was lost is noise, a sum of so many unrelated products that
@@ -115,13 +129,20 @@ class CoarseCandidates {
   // Along an axis that does move, the best place is known to a pixel or two of a cell.
   static constexpr double slope_share = 0.125;
   // Noise can put the highest value anywhere on a hill's top that is lower by so many deviations.
+  // Tops wider than this [px] need a finer grid, or the full size.
   static constexpr double hill_deviations = 5.0;
+  static constexpr double widest_coarse = 2.0;
+  static constexpr double widest_finest = 4.5;
+  // Parabolas through cells err by so much [px].
+  static constexpr double place_error = 0.5;
   static constexpr double hill_share = 0.05;
   // How much of the energy that a grid carries may be missing from the peak, in shares of what it
   // does not carry and of the peak: from there on the frames are not the same scene.
   static constexpr double unlike_share = 0.04;
   static constexpr double unlike = 3.0;
   static constexpr double finest_unlike = 10.0;
+  // A curvature to divide by.
+  static constexpr double flattest = 1e-30;
   // Hills that are looked at exactly before the full-size registrar is cheaper.
   static constexpr std::size_t most_hills = 6;
 
@@ -129,7 +150,7 @@ class CoarseCandidates {
   /// many, or too flat a one.
   bool nominate_hills(double threshold) {
     nominees_.hills.clear();
-    const double widest = is_finest_ ? widest_search : widest_climb;
+    const double widest = is_finest_ ? widest_finest : widest_coarse;
     for (std::size_t y = 0; y < correlation_.cells().height; ++y) {
       if (correlation_.highest_in(y) < threshold - summit_) continue;
       for (std::size_t x = 0; x < correlation_.cells().width; ++x) {
@@ -138,7 +159,8 @@ class CoarseCandidates {
         if (value < threshold - summit_ || !correlation_.is_hill(at)) continue;
         if (value + correlation_.summit_above(at) < threshold) continue;
         if (std::find(known_.begin(), known_.end(), at) != known_.end()) continue;
-        const double radius = doubtful_radius(at);
+        const double curvature = std::max(correlation_.least_curvature(at), flattest);
+        const double radius = std::sqrt(2.0 * hill_margin_ / curvature);
         if (known_.size() == most_hills || radius > widest) return false;
         known_.push_back(at);
         nominees_.hills.push_back({correlation_.top(at), radius});
@@ -151,37 +173,43 @@ class CoarseCandidates {
   /// or both, in waves too fine for the grid: the best places there, where they could be the peak.
   void nominate_stills(double threshold) {
     nominees_.stills.clear();
-    const float* top_row = correlation_.row(0);
-    const auto best_x = static_cast<std::size_t>(
-        std::max_element(top_row, top_row + correlation_.cells().width) - top_row);
-    std::size_t best_y = 0;
-    for (std::size_t y = 0; y < correlation_.cells().height; ++y) {
-      if (correlation_[{y, 0}] > correlation_[{best_y, 0}]) best_y = y;
-    }
-    const auto is_low = [&](CorrelationCell at) {
-      return correlation_[at] + correlation_.summit_above(at) < threshold - rounding_;
+    const Extent cells = correlation_.cells();
+    const auto add = [&](CorrelationCell at, PixelOffset across, double slack, bool is_doubtful) {
+      if (correlation_[at] + correlation_.summit_above(at) < threshold - rounding_) return;
+      const PixelOffset top = correlation_.top(at);
+      const PixelOffset place{across.width == 1 ? top.height : 0,
+                              across.height == 1 ? top.width : 0};
+      nominees_.stills.push_back({place, across, rounding_ + slack, is_doubtful});
     };
-    const CorrelationCell along_row{0, best_x};
-    const CorrelationCell along_column{best_y, 0};
-    if (!is_low({0, 0})) nominees_.stills.push_back({{}, {}, rounding_});
-    if (!is_low(along_row)) {
-      nominees_.stills.push_back(
-          {{0, correlation_.top(along_row).width},
-           {1, 0},
-           rounding_ + rival_margin_ + slope_share * correlation_.step_along_rows(along_row)});
-    }
-    if (!is_low(along_column)) {
-      nominees_.stills.push_back({{correlation_.top(along_column).height, 0},
-                                  {0, 1},
-                                  rounding_ + rival_margin_ +
-                                      slope_share * correlation_.step_along_columns(along_column)});
-    }
+    add({0, 0}, {}, 0.0, false);
+    const auto along_row = [&](std::size_t x) { return correlation_[{0, x}]; };
+    const CorrelationCell in_row{0, highest_along(cells.width, along_row)};
+    add(in_row, {1, 0}, rival_margin_ + slope_share * correlation_.step_along_rows(in_row),
+        has_rival(cells.width, along_row, in_row.x));
+    const auto along_column = [&](std::size_t y) { return correlation_[{y, 0}]; };
+    const CorrelationCell in_column{highest_along(cells.height, along_column), 0};
+    add(in_column, {0, 1}, rival_margin_ + slope_share * correlation_.step_along_columns(in_column),
+        has_rival(cells.height, along_column, in_column.y));
   }
 
-  /// How far from a hill's top [px] what the grid does not carry could put the highest value: where
-  /// the hill has fallen by less than that.
-  [[nodiscard]] double doubtful_radius(CorrelationCell at) const {
-    return std::sqrt(2.0 * hill_margin_ / std::max(correlation_.least_curvature(at), 1e-30));
+  template <class Values>
+  static std::size_t highest_along(std::size_t n, Values&& values) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < n; ++i) {
+      if (values(i) > values(best)) best = i;
+    }
+    return best;
+  }
+
+  /// True where the values along a circular axis come near the best one, which could then be lower
+  /// at full size: in another cell than its neighbours, or in both of these.
+  template <class Values>
+  [[nodiscard]] bool has_rival(std::size_t n, Values&& values, std::size_t best) const {
+    const double low = values(best) - rival_margin_ - rounding_;
+    for (std::size_t i = 2; i + 1 < n; ++i) {
+      if (values((best + i) % n) > low) return true;
+    }
+    return values((best + 1) % n) > low && values((best + n - 1) % n) > low;
   }
 
   Extent extent_;
@@ -191,6 +219,7 @@ class CoarseCandidates {
   PooledSpectra<T> spectra_;
   SmallCorrelation correlation_;
   Nominees nominees_;
+  std::vector<PixelOffset> doubtful_;
   // Of the last correlation.
   std::vector<CorrelationCell> known_;  // hills nominated so far
   double highest_ = 0.0;

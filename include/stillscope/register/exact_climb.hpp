@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <numbers>
 #include <optional>
 #include <vector>
 
@@ -39,21 +38,24 @@ class ExactClimb {
     const Pair pair{src, dst, counts, executor};
     best_.reset();
     values_.clear();
+    windows_.clear();
     requests_.clear();
-    for (const Nominees::Hill& hill : nominees.hills) request_around(hill);
+    hills_ = nominees.hills;
+    for (const Nominees::Hill& hill : hills_) requests_.push_back({hill.top});
     request_stills(nominees.stills);
     evaluate(pair);
-    if (!climb_hills(pair, nominees.hills)) return std::nullopt;
+    if (!climb_windows(pair, hills_.size())) return std::nullopt;
     // Where the small correlation is too high, others may be higher than the peak found first.
     const auto* others = grid.above(static_cast<double>(best_->window[1][1]) - constant);
     if (others == nullptr) return std::nullopt;
     if (!others->empty()) {
       requests_.clear();
-      for (const Nominees::Hill& hill : *others) request_around(hill);
+      for (const Nominees::Hill& hill : *others) requests_.push_back({hill.top});
+      hills_.insert(hills_.end(), others->begin(), others->end());
       evaluate(pair);
-      if (!climb_hills(pair, *others)) return std::nullopt;
+      if (!climb_windows(pair, others->size())) return std::nullopt;
     }
-    if (!climb_stills(pair)) return std::nullopt;
+    if (!search_wide_tops(pair, grid, constant) || !climb_stills(pair)) return std::nullopt;
     return best_;
   }
 
@@ -68,6 +70,8 @@ class ExactClimb {
   using Request = typename ExactCorrelation<T>::Request;
 
   static constexpr std::size_t longest_climb = 8;
+  // Up to this radius of a hill [px] a climb finds its highest value.
+  static constexpr double widest_climb = 1.5;
 
   struct Pair {
     const FrameRef<T>& src;
@@ -87,26 +91,6 @@ class ExactClimb {
     Sum value;
     PixelOffset at;
   };
-
-  /// How many windows a hill gets: those whose nearest displacement lies within its radius. Beside
-  /// the first one these are 2 px away on the axes, and 2 px on both in the corners.
-  static std::size_t tiles(const Nominees::Hill& hill) {
-    if (hill.radius <= CoarseCandidates<T>::widest_climb) return 1;
-    return hill.radius <= 2.0 * std::numbers::sqrt2 ? 5 : 9;
-  }
-
-  /// One window, or as many side by side as noise makes doubtful.
-  void request_around(const Nominees::Hill& hill) {
-    requests_.push_back({hill.top});
-    if (tiles(hill) == 1) return;
-    for (const std::ptrdiff_t dy : {-3, 0, 3}) {
-      for (const std::ptrdiff_t dx : {-3, 0, 3}) {
-        if (dy == 0 && dx == 0) continue;
-        if (dy != 0 && dx != 0 && tiles(hill) == 5) continue;
-        requests_.push_back({hill.top + PixelOffset{dy, dx}});
-      }
-    }
-  }
 
   /// Single displacements for what stands still beside the windows. All at once with these: the
   /// frames come from memory once.
@@ -130,29 +114,54 @@ class ExactClimb {
     exact_(pair.src, pair.dst, requests_, pair.executor);
     for (const Request& request : requests_) {
       ++(request.is_window ? pair.counts.windows : pair.counts.points);
+      if (request.is_window) windows_.push_back(request.centre);
     }
   }
 
-  /// Climbs from the windows that were requested for these hills, in their order; false where a
-  /// climb does not end. Keeps the single values that were requested behind the windows.
-  bool climb_hills(const Pair& pair, const std::vector<Nominees::Hill>& hills) {
-    starts_.clear();
-    auto request = requests_.begin();
-    for (const Nominees::Hill& hill : hills) {
-      const auto end = request + static_cast<std::ptrdiff_t>(tiles(hill));
-      starts_.push_back(*std::max_element(request, end, [](const Request& a, const Request& b) {
-        return highest_of(a).value < highest_of(b).value;
-      }));
-      request = end;
+  /// Climbs from the first so many of what was evaluated, in their order; false where a climb does
+  /// not end. Keeps the single values behind them.
+  bool climb_windows(const Pair& pair, std::size_t count) {
+    const auto end = requests_.begin() + static_cast<std::ptrdiff_t>(count);
+    starts_.assign(requests_.begin(), end);
+    for (auto request = end; request != requests_.end(); ++request) {
+      values_.push_back(request->values[1][1]);
     }
-    for (; request != requests_.end(); ++request) values_.push_back(request->values[1][1]);
     for (const Request& start : starts_) {
       if (!climb_from(pair, start)) return false;
     }
     return true;
   }
 
-  /// Climbs where what stands still could be higher than the best so far.
+  /// Noise can put the highest value of a wide hill beside where a climb ends: looks at the pixels
+  /// that could be higher, and goes on from the highest of them. False where a climb does not end.
+  bool search_wide_tops(const Pair& pair, CoarseCandidates<T>& grid, double constant) {
+    const double value = static_cast<double>(best_->window[1][1]) - constant;
+    requests_.clear();
+    for (const Nominees::Hill& hill : hills_) {
+      if (hill.radius <= widest_climb) continue;
+      for (const PixelOffset at : grid.doubtful(hill, value)) request_beyond_windows(at);
+    }
+    if (requests_.empty()) return true;
+    evaluate(pair);
+    const auto highest = std::max_element(requests_.begin(), requests_.end(),
+                                          [](const Request& a, const Request& b) {
+                                            return highest_of(a).value < highest_of(b).value;
+                                          });
+    const Highest start = highest_of(*highest);
+    if (start.value < best_->window[1][1]) return true;
+    requests_.assign(1, {start.at});
+    evaluate(pair);
+    return climb_from(pair, Request(requests_.front()));
+  }
+
+  /// Requests a pixel that no window has.
+  void request_beyond_windows(PixelOffset at) {
+    const auto has = [&](PixelOffset centre) { return is_beside(at, centre); };
+    if (std::none_of(windows_.begin(), windows_.end(), has)) requests_.push_back({at, false});
+  }
+
+  /// Climbs where what stands still could be higher than the best so far; false where it cannot be
+  /// told where that is, or a climb does not end.
   bool climb_stills(const Pair& pair) {
     for (const auto& [still, first] : stills_) {
       const auto lead = [&, at = values_[first]](Sum value) {
@@ -165,6 +174,7 @@ class ExactClimb {
         is_out = is_out || higher > still.slack;
       }
       if (is_out) continue;
+      if (still.is_doubtful) return false;
       requests_.assign(1, {still.at});
       evaluate(pair);
       if (!climb_from(pair, Request(requests_.front()))) return false;
@@ -172,8 +182,10 @@ class ExactClimb {
     return true;
   }
 
-  /// The highest value of a window, the middle one where others tie with it.
+  /// The highest value of a window, the middle one where others tie with it; of a single value,
+  /// that.
   static Highest highest_of(const Request& request) {
+    if (!request.is_window) return {request.values[1][1], request.centre};
     std::size_t best = 4;
     for (std::size_t k = 0; k < 9; ++k) {
       if (request.values[k / 3][k % 3] > request.values[best / 3][best % 3]) best = k;
@@ -214,7 +226,9 @@ class ExactClimb {
   ExactCorrelation<T> exact_;
   std::optional<Peak> best_;
   std::vector<Request> requests_;
-  std::vector<Request> starts_;  // a window a hill
+  std::vector<Request> starts_;
+  std::vector<PixelOffset> windows_;  // centres of all that were evaluated
+  std::vector<Nominees::Hill> hills_;
   std::vector<StillValues> stills_;
   std::vector<Sum> values_;  // of the stills
 };

@@ -59,20 +59,28 @@ struct CorrelationCell {
 /// memory from pair to pair; one object a thread.
 class SmallCorrelation {
  public:
-  SmallCorrelation(const CoarseGrid& grid, const RealFft<float>& fft)
+  /// `extent`: of the frames that `grid` pools.
+  SmallCorrelation(Extent extent, const CoarseGrid& grid, const RealFft<float>& fft)
       : row_scale_(grid.row_scale()),
         column_scale_(grid.column_scale()),
         fft_(fft),
         gain_(pooling_gain(grid)),
         plane_(fft.extent().area()),
         product_(fft.spectrum_size()),
-        row_highest_(fft.extent().height) {}
+        consumed_(fft.spectrum_size()),
+        row_highest_(fft.extent().height),
+        row_phases_(phases(extent.height)),
+        column_phases_(phases(extent.width)),
+        rows_(fft.extent().height),
+        weights_(2 * fft.extent().height),
+        sums_(4 * (fft.extent().width / 2 + 1)) {}
 
   /// Correlates two frames, from their spectra.
   void operator()(const Spectrum& source, const Spectrum& destination) {
     cross_power(source.values.data(), destination.values.data(), product_.size(), product_.data(),
                 gain_.data());
-    fft_.inverse(product_.data(), plane_.data());
+    std::copy_n(product_.data(), product_.size(), consumed_.data());
+    fft_.inverse(consumed_.data(), plane_.data());
     for (std::size_t y = 0; y < cells().height; ++y) {
       row_highest_[y] = float_kernels().highest(row(y), cells().width);
     }
@@ -141,8 +149,72 @@ class SmallCorrelation {
     return {std::lround(top.height * row_scale_), std::lround(top.width * column_scale_)};
   }
 
+  /// The values at the pixels up to `reach` from `centre` on both axes, in C order: between cells,
+  /// too, since the correlation has no waves that the cells do not tell. Holds until the next call.
+  [[nodiscard]] const std::vector<float>& pixels_round(PixelOffset centre, std::ptrdiff_t reach) {
+    pixels_.clear();
+    for (std::ptrdiff_t dy = -reach; dy <= reach; ++dy) {
+      sum_rows(centre.height + dy);
+      for (std::ptrdiff_t dx = -reach; dx <= reach; ++dx) {
+        pixels_.push_back(sum_columns(centre.width + dx));
+      }
+    }
+    return pixels_;
+  }
+
  private:
   using Window = std::array<std::array<float, 3>, 3>;
+
+  [[nodiscard]] std::size_t columns() const { return cells().width / 2 + 1; }
+
+  /// exp(2 pi i k / n).
+  static std::vector<std::complex<float>> phases(std::size_t n) {
+    std::vector<std::complex<float>> result;
+    for (std::size_t k = 0; k < n; ++k) {
+      const double angle = 2.0 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(n);
+      result.emplace_back(static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle)));
+    }
+    return result;
+  }
+
+  /// The first half of an inverse transform, at a row of pixels.
+  void sum_rows(std::ptrdiff_t y) {
+    const std::size_t n = cells().height;
+    const std::size_t pixel = wrap_index(y, row_phases_.size());
+    for (std::size_t k = 0; k < n; ++k) {
+      // Waves beyond half the cells are those of negative frequency.
+      const std::complex<float> phase =
+          row_phases_[std::min(k, n - k) * pixel % row_phases_.size()];
+      weights_[k] = phase.real();
+      weights_[n + k] = 2 * k > n ? -phase.imag() : phase.imag();
+      rows_[k] = reinterpret_cast<const float*>(product_.data() + k * columns());
+    }
+    const std::size_t length = 2 * columns();
+    float* cosine = sums_.data();
+    float* sine = sums_.data() + length;
+    float_kernels().weighted_sum({rows_.data(), weights_.data(), n, 0.0F, 1.0F}, length, cosine);
+    float_kernels().weighted_sum({rows_.data(), weights_.data() + n, n, 0.0F, 1.0F}, length, sine);
+    for (std::size_t k = 0; k < columns(); ++k) {
+      cosine[2 * k] -= sine[2 * k + 1];
+      cosine[2 * k + 1] += sine[2 * k];
+    }
+  }
+
+  /// The other half, at a pixel of that row.
+  [[nodiscard]] float sum_columns(std::ptrdiff_t x) const {
+    const std::size_t pixel = wrap_index(x, column_phases_.size());
+    float sum = 0.0F;
+    std::size_t turn = 0;
+    for (std::size_t k = 0; k < columns(); ++k) {
+      const bool is_single = k == 0 || 2 * k == cells().width;
+      const std::complex<float> phase = column_phases_[turn];
+      sum += (is_single ? 1.0F : 2.0F) *
+             (sums_[2 * k] * phase.real() - sums_[2 * k + 1] * phase.imag());
+      turn += pixel;
+      if (turn >= column_phases_.size()) turn -= column_phases_.size();
+    }
+    return sum;
+  }
 
   /// A cell and its neighbours; the plane is circular.
   [[nodiscard]] Window window_round(CorrelationCell at) const {
@@ -163,8 +235,16 @@ class SmallCorrelation {
   RealFft<float> fft_;
   std::vector<float> gain_;
   AlignedBuffer<float> plane_;
-  AlignedBuffer<std::complex<float>> product_;  // consumed by the inverse transform
+  AlignedBuffer<std::complex<float>> product_;
+  AlignedBuffer<std::complex<float>> consumed_;  // by the inverse transform
   std::vector<float> row_highest_;
+  // Of single pixels.
+  std::vector<std::complex<float>> row_phases_;
+  std::vector<std::complex<float>> column_phases_;
+  std::vector<const float*> rows_;
+  std::vector<float> weights_;
+  std::vector<float> sums_;
+  std::vector<float> pixels_;
 };
 
 }  // namespace stillscope

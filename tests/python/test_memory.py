@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much memory an estimate takes beside the movie: its peak, in a process of its own."""
+
+import os
+
+import pytest
+from support import in_new_process
+
+pytestmark = pytest.mark.skipif(
+    not os.path.exists("/proc/self/clear_refs"), reason="peaks are read from /proc"
+)
+
+MB = 1e6
+# Above the loaded movie of 480x752. Measured 35 MB on one thread, 43 on two.
+MOST = 200 * MB
+# What 400 frames more may add: a level of the tree, 3 templates of 2.2 MB, and bytes for their
+# shifts. Measured 4.8 MB.
+MOST_GROWTH = 16 * MB
+
+MOVIE = '''
+import json
+import os
+import sys
+
+import numpy as np
+
+
+def megabytes(name):
+    with open("/proc/self/status") as file:
+        (line,) = [line for line in file if line.startswith(name)]
+    return int(line.split()[1]) * 1024
+
+
+def forget_peak():
+    """From here on the peak is that of what follows."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+def moving(frames):
+    rng = np.random.default_rng(0)
+    scene = rng.random((60, 94)).repeat(8, axis=0).repeat(8, axis=1) * 150
+    movie = np.empty((frames, 480, 752), np.uint8)
+    for t in range(frames):
+        dy, dx = rng.integers(-5, 6, 2)
+        movie[t] = np.roll(scene, (dy, dx), (0, 1)) + rng.integers(0, 40, (480, 752), np.uint8)
+    return movie
+'''
+
+IN_MEMORY = (
+    MOVIE
+    + '''
+import stillscope
+
+frames, n_threads = int(sys.argv[1]), int(sys.argv[2])
+movie = moving(frames)
+forget_peak()
+loaded = megabytes("VmRSS")
+motion = stillscope.estimate_motion(movie, n_threads=n_threads)
+peak = megabytes("VmHWM")
+assert motion.shifts.shape == (frames, 2)
+assert motion.stats["counts"]["fallbacks"] == 0
+print(json.dumps(peak - loaded))
+'''
+)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_estimate_needs_little_memory_whatever_the_frames(n_threads):
+    peaks = [in_new_process(IN_MEMORY, frames, n_threads) for frames in (200, 600)]
+    assert max(peaks) < MOST
+    assert peaks[1] <= peaks[0] + MOST_GROWTH
+
+
+APPLIED = (
+    MOVIE
+    + '''
+import stillscope
+
+frames = int(sys.argv[1])
+movie = moving(frames)
+out = np.zeros_like(movie)
+shifts = np.random.default_rng(1).uniform(-5, 5, (frames, 2))
+stillscope.apply_motion(movie[:2], shifts[:2], out=out[:2])
+forget_peak()
+before = megabytes("VmRSS")
+stillscope.apply_motion(movie, shifts, out=out)
+print(json.dumps(megabytes("VmHWM") - before))
+'''
+)
+
+
+def test_applying_into_memory_that_is_there_needs_next_to_none():
+    # Measured 0.04 MB.
+    assert in_new_process(APPLIED, 200) < 4 * MB
+
+
+UNDER_DASK = (
+    MOVIE
+    + '''
+import dask
+import dask.array as da
+import xarray as xr
+
+import stillscope.motion_correction as mc
+
+frames, chunk, workers = map(int, sys.argv[1:])
+
+
+def block(block_info=None):
+    first, last = block_info[None]["array-location"][0]
+    return moving(last - first)
+
+
+data = da.map_blocks(
+    block, dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8),
+    chunks=((chunk,) * (frames // chunk), (480,), (752,)),
+)
+varr = xr.DataArray(data, dims=["frame", "height", "width"])
+# What the first call of anything loads.
+mc.estimate_motion(varr[:2]).compute(scheduler="synchronous")
+forget_peak()
+before = megabytes("VmRSS")
+with dask.config.set(scheduler="threads", num_workers=workers):
+    motion = mc.estimate_motion(varr).compute()
+assert motion.shape == (frames, 2)
+print(json.dumps(megabytes("VmHWM") - before))
+'''
+)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_through_dask_a_chunk_a_worker_is_held(workers):
+    """The movie as a whole never is: chunks are made when they are wanted."""
+    pytest.importorskip("xarray")
+    pytest.importorskip("dask.array")
+    chunk = 60
+    chunk_bytes = chunk * 480 * 752
+    peaks = [in_new_process(UNDER_DASK, frames, chunk, workers) for frames in (240, 600)]
+    # Measured 108 and 146 MB with one worker, 148 and 164 with two, chunks included (22 MB each).
+    for peak in peaks:
+        assert peak < workers * chunk_bytes + MOST
