@@ -67,7 +67,7 @@ class CoarseCandidates {
                    : lost > trusted_share * highest_) {
       return nullptr;
     }
-    const double deviation = lost / std::sqrt(static_cast<double>(extent_.area()));
+    const double deviation = deviation_of_noise(source, destination, lost);
     rounding_ = transform_margin_ * std::sqrt(source.energy * destination.energy);
     rival_margin_ = std::max(rival_deviations * deviation, rival_share_ * scene);
     hill_margin_ = std::max(hill_deviations * deviation, hill_share * scene);
@@ -95,19 +95,27 @@ class CoarseCandidates {
                                                                         : nullptr;
   }
 
-  /// The pixels round a hill where what the grid does not carry could put a value higher than
-  /// `value`, as above. Holds until the next call.
-  [[nodiscard]] const std::vector<PixelOffset>& doubtful(const Nominees::Hill& hill, double value) {
+  /// The pixels round a hill where what the grid does not carry could put a value higher than that
+  /// at `best`, which is `value`, as above. Holds until the next call.
+  [[nodiscard]] const std::vector<PixelOffset>& doubtful(const Nominees::Hill& hill,
+                                                         PixelOffset best, double value) {
     doubtful_.clear();
     const auto reach = static_cast<std::ptrdiff_t>(std::ceil(hill.radius + place_error));
     const std::vector<float>& pixels = correlation_.pixels_round(hill.top, reach);
-    const double low = value - hill_margin_ - rounding_;
-    auto pixel = pixels.begin();
-    for (std::ptrdiff_t dy = -reach; dy <= reach; ++dy) {
-      for (std::ptrdiff_t dx = -reach; dx <= reach; ++dx) {
-        if (static_cast<double>(*pixel++) >= low) {
-          doubtful_.push_back(hill.top + PixelOffset{dy, dx});
-        }
+    const std::ptrdiff_t size = 2 * reach + 1;
+    const auto value_at = [&](PixelOffset from_corner) {
+      const std::ptrdiff_t index = from_corner.height * size + from_corner.width;
+      return static_cast<double>(pixels[static_cast<std::size_t>(index)]);
+    };
+    // What the grid does not carry may be much at the best place, and no less beside it.
+    const PixelOffset corner = hill.top - PixelOffset{reach, reach};
+    const PixelOffset at = best - corner;
+    const bool is_here = at.height >= 0 && at.height < size && at.width >= 0 && at.width < size;
+    const double lowest =
+        (is_here ? std::min(value, value_at(at)) : value) - hill_margin_ - rounding_;
+    for (std::ptrdiff_t y = 0; y < size; ++y) {
+      for (std::ptrdiff_t x = 0; x < size; ++x) {
+        if (value_at({y, x}) >= lowest) doubtful_.push_back(corner + PixelOffset{y, x});
       }
     }
     return doubtful_;
@@ -116,7 +124,7 @@ class CoarseCandidates {
  private:
   // The part of the correlation that the grid cannot carry is at most the root of the product of
   // the energies lost; and where what was lost is noise, a sum of so many unrelated products that
-  // 8 standard deviations, that root / sqrt(pixels), bound it. A rival is out of the race where the
+  // 8 standard deviations bound it. A rival is out of the race where the
   // small correlation has it further below the peak than the larger of 8 deviations and a share of
   // the root, which grows with the length of the waves that were lost. Small frames, whose
   // full-size transform costs little, go there at once where they lost more than a small share of
@@ -145,6 +153,17 @@ class CoarseCandidates {
   static constexpr double flattest = 1e-30;
   // Hills that are looked at exactly before the full-size registrar is cheaper.
   static constexpr std::size_t most_hills = 6;
+
+  /// Standard deviation of what a correlation has from noise that the grid does not carry: a sum of
+  /// as many unrelated products as there are pixels or, of stripes, only columns or rows.
+  [[nodiscard]] double deviation_of_noise(const PooledSpectrum& source,
+                                          const PooledSpectrum& destination, double lost) const {
+    const double columns = source.column_stripes * destination.column_stripes;
+    const double rows = source.row_stripes * destination.row_stripes;
+    return std::sqrt(lost * lost / static_cast<double>(extent_.area()) +
+                     columns / static_cast<double>(extent_.width) +
+                     rows / static_cast<double>(extent_.height));
+  }
 
   /// Lists the hills that can reach `threshold` and are not known yet; false where there are too
   /// many, or too flat a one.

@@ -139,7 +139,7 @@ class ExactClimb {
     requests_.clear();
     for (const Nominees::Hill& hill : hills_) {
       if (hill.radius <= widest_climb) continue;
-      for (const PixelOffset at : grid.doubtful(hill, value)) request_beyond_windows(at);
+      for (const PixelOffset at : grid.doubtful(hill, best_->at, value)) request_beyond_windows(at);
     }
     if (requests_.empty()) return true;
     evaluate(pair);

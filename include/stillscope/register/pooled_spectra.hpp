@@ -25,6 +25,9 @@ struct PooledSpectrum : Spectrum {
   double fine_energy = 0.0;  ///< Energy that pooling lost.
   /// Of that, what may belong to the scene: no more than the finest waves on the grid have.
   double scene_energy = 0.0;
+  /// Of the energy lost, what lines across the frame may have, down its columns or along its rows.
+  double column_stripes = 0.0;
+  double row_stripes = 0.0;
   PixelRange range;  ///< Of the pixels; float types only.
 };
 
@@ -81,6 +84,7 @@ class PooledSpectra {
       // Sharp edges lend the grid's finest waves what belongs to finer ones.
       pooled.fine_energy = std::max(fine, alias_share * outer);
       pooled.scene_energy = std::min(pooled.fine_energy, outer);
+      find_stripes(pooled);
       ++made_;
     });
   }
@@ -97,6 +101,35 @@ class PooledSpectra {
   [[nodiscard]] static double power(const Spectrum& pooled, const std::vector<float>& weights) {
     return static_cast<double>(float_kernels().weighted_power(
         reinterpret_cast<const float*>(pooled.values.data()), weights.data(), weights.size()));
+  }
+
+  /// From the grid's two finest octaves on each axis of the spectrum to the octaves beyond: as the
+  /// energy grows from the one to the other, at most doubling as that of white lines does. Edges,
+  /// whose energy halves, have little there.
+  void find_stripes(PooledSpectrum& pooled) const {
+    const Extent cells = grid_.extent();
+    const std::size_t columns = cells.width / 2 + 1;
+    const auto lost = [&](std::size_t n, std::size_t stride, std::size_t waves, double scale) {
+      double outer = 0.0;
+      double inner = 0.0;
+      for (std::size_t k = 1; k < waves; ++k) {
+        const std::size_t frequency = std::min(k, n - k);
+        const double power = static_cast<double>(power_weights_[k * stride] *
+                                                 std::norm(pooled.values.data()[k * stride]));
+        if (4 * frequency >= n) {
+          outer += power;
+        } else if (8 * frequency >= n) {
+          inner += power;
+        }
+      }
+      const double growth = outer < 2.0 * inner ? outer / inner : 2.0;
+      double energy = 0.0;
+      double octave = outer;
+      for (double beyond = 1.0; beyond < scale; beyond *= 2.0) energy += octave *= growth;
+      return std::min(energy, pooled.fine_energy);
+    };
+    pooled.column_stripes = lost(cells.width, 1, columns, grid_.column_scale());
+    pooled.row_stripes = lost(cells.height, columns, cells.height, grid_.row_scale());
   }
 
   Extent extent_;
