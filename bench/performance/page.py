@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def render(results: dict, images: Path) -> str:
         picture = images / f"performance-{section}.png"
         shown = f"![{title}](images/{picture.name})" if picture.exists() else ""
         parts += [f"## {title}", *([shown] if shown else []), text]
-    parts.append(_method(results))
+    parts += [_instructions(images.parent / "performance" / "instructions.json"), _method(results)]
     text = "\n\n".join(part.strip() for part in parts if part.strip())
     return "\n\n".join(_wrapped(block) for block in text.split("\n\n")) + "\n"
 
@@ -89,6 +90,18 @@ def _machine(results: dict) -> str:
     rows.append(["versions", ", ".join(_versions(results))])
     rows.append(["measured", " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else ""])
     return "## Machine\n\n" + table(["", ""], rows, "ll")
+
+
+def _instructions(path: Path) -> str:
+    if not path.exists():
+        return ""
+    found = json.loads(path.read_text())
+    rows = [[dtype, f"{count:,}"] for dtype, count in found["instructions_per_frame"].items()]
+    text = (
+        f"The same on a noisy machine as on a quiet one: {found['case']}, counted by valgrind's "
+        "callgrind (`bench/instructions.sh --record`). A change of the code can be judged by it."
+    )
+    return f"## Instructions\n\n{text}\n\n" + table(["type", "instructions a frame"], rows)
 
 
 def _versions(results: dict) -> list[str]:
