@@ -4,6 +4,7 @@
 /// or the full size had to be asked. The evidence for the margins in docs/algorithm.md. Arguments:
 /// pairs a line (default 40), seed (default 1). Ends with status 1 where a shift differs.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -194,6 +195,21 @@ Plane cells(Extent extent, Random& random) {
   return plane;
 }
 
+/// Up to four rows and columns at the edges, as a warp with fill 0 leaves them on a bright frame.
+void blacken(Plane& plane, Extent extent, Random& random) {
+  constexpr double black = -5.0;
+  std::array<std::size_t, 4> lines;
+  for (auto& count : lines) count = static_cast<std::size_t>(random.uniform(0.0, 5.0));
+  for (std::size_t y = 0; y < extent.height; ++y) {
+    for (std::size_t x = 0; x < extent.width; ++x) {
+      if (y < lines[0] || y + lines[1] >= extent.height || x < lines[2] ||
+          x + lines[3] >= extent.width) {
+        plane[y * extent.width + x] = black;
+      }
+    }
+  }
+}
+
 std::vector<Kind> kinds() {
   std::vector<Kind> list;
   for (const double size : {1.0, 3.0, 6.0, 12.0, 30.0}) {
@@ -228,6 +244,16 @@ std::vector<Kind> kinds() {
                     add(scene, texture(e, 3.0, r), 0.3);
                     return with_still(moving(scene, e, 0.02, 0.2, r), vignette(e), 1.0);
                   }});
+  for (const double size : {6.0, 12.0}) {
+    char name[64];
+    std::snprintf(name, sizeof name, "texture of %g px, black borders", size);
+    list.push_back({name, [=](Extent e, Random& r) {
+                      Pair pair = moving(texture(e, size, r), e, 0.008, 0.1, r);
+                      blacken(pair.src, e, r);
+                      blacken(pair.dst, e, r);
+                      return pair;
+                    }});
+  }
   list.push_back(
       {"cells, noise 1", [](Extent e, Random& r) { return moving(cells(e, r), e, 0.03, 1.0, r); }});
   list.push_back({"difference of textures (band-pass)", [](Extent e, Random& r) {

@@ -18,7 +18,7 @@ struct Nominees {
   /// A hill of the small correlation.
   struct Hill {
     PixelOffset top;
-    double radius;  ///< How far from there [px] noise could put the highest value, at most.
+    double radius;  ///< How far from there [px] the highest value could be, at most.
   };
   /// What does not move along an axis, or both, correlates there, in waves too fine for the grid.
   struct Still {
@@ -71,6 +71,10 @@ class CoarseCandidates {
     rounding_ = transform_margin_ * std::sqrt(source.energy * destination.energy);
     rival_margin_ = std::max(rival_deviations * deviation, rival_share_ * scene);
     hill_margin_ = std::max(hill_deviations * deviation, hill_share * scene);
+    // The sharp borders of warped frames line up where they do, not where the scene does.
+    const double lines = std::sqrt(std::max(source.column_lines * destination.column_lines,
+                                            source.row_lines * destination.row_lines));
+    search_margin_ = std::max(hill_margin_, lines);
     // A hill's top lies up to half a cell from its highest cell, and so much above it.
     const double summit = correlation_.summit_above(highest);
     summit_ = 1.5 * summit;
@@ -112,7 +116,7 @@ class CoarseCandidates {
     const PixelOffset at = best - corner;
     const bool is_here = at.height >= 0 && at.height < size && at.width >= 0 && at.width < size;
     const double lowest =
-        (is_here ? std::min(value, value_at(at)) : value) - hill_margin_ - rounding_;
+        (is_here ? std::min(value, value_at(at)) : value) - search_margin_ - rounding_;
     for (std::ptrdiff_t y = 0; y < size; ++y) {
       for (std::ptrdiff_t x = 0; x < size; ++x) {
         if (value_at({y, x}) >= lowest) doubtful_.push_back(corner + PixelOffset{y, x});
@@ -124,11 +128,10 @@ class CoarseCandidates {
  private:
   // The part of the correlation that the grid cannot carry is at most the root of the product of
   // the energies lost; and where what was lost is noise, a sum of so many unrelated products that
-  // 8 standard deviations bound it. A rival is out of the race where the
-  // small correlation has it further below the peak than the larger of 8 deviations and a share of
-  // the root, which grows with the length of the waves that were lost. Small frames, whose
-  // full-size transform costs little, go there at once where they lost more than a small share of
-  // the peak.
+  // 8 standard deviations bound it. A rival is out of the race where the small correlation has it
+  // further below the peak than the larger of 8 deviations and a share of the root, which grows
+  // with the length of the waves that were lost. Small frames, whose full-size transform costs
+  // little, go there at once where they lost more than a small share of the peak.
   static constexpr double rival_deviations = 8.0;
   static constexpr double rival_share_of_pixel = 0.0125;
   static constexpr std::size_t small_area = 160 * 160;
@@ -137,10 +140,11 @@ class CoarseCandidates {
   // Along an axis that does move, the best place is known to a pixel or two of a cell.
   static constexpr double slope_share = 0.125;
   // Noise can put the highest value anywhere on a hill's top that is lower by so many deviations.
-  // Tops wider than this [px] need a finer grid, or the full size.
+  // Tops wider than this [px] need a finer grid, or the full size. What lines up across the frame
+  // can put it as far as is searched.
   static constexpr double hill_deviations = 5.0;
   static constexpr double widest_coarse = 2.0;
-  static constexpr double widest_finest = 4.5;
+  static constexpr double widest_search = 4.5;
   // Parabolas through cells err by so much [px].
   static constexpr double place_error = 0.5;
   static constexpr double hill_share = 0.05;
@@ -169,7 +173,7 @@ class CoarseCandidates {
   /// many, or too flat a one.
   bool nominate_hills(double threshold) {
     nominees_.hills.clear();
-    const double widest = is_finest_ ? widest_finest : widest_coarse;
+    const double widest = is_finest_ ? widest_search : widest_coarse;
     for (std::size_t y = 0; y < correlation_.cells().height; ++y) {
       if (correlation_.highest_in(y) < threshold - summit_) continue;
       for (std::size_t x = 0; x < correlation_.cells().width; ++x) {
@@ -179,10 +183,11 @@ class CoarseCandidates {
         if (value + correlation_.summit_above(at) < threshold) continue;
         if (std::find(known_.begin(), known_.end(), at) != known_.end()) continue;
         const double curvature = std::max(correlation_.least_curvature(at), flattest);
-        const double radius = std::sqrt(2.0 * hill_margin_ / curvature);
-        if (known_.size() == most_hills || radius > widest) return false;
+        const double flat = std::sqrt(2.0 * hill_margin_ / curvature);
+        if (known_.size() == most_hills || flat > widest) return false;
+        const double radius = std::sqrt(2.0 * search_margin_ / curvature);
         known_.push_back(at);
-        nominees_.hills.push_back({correlation_.top(at), radius});
+        nominees_.hills.push_back({correlation_.top(at), std::min(radius, widest_search)});
       }
     }
     return true;
@@ -245,6 +250,7 @@ class CoarseCandidates {
   double rounding_ = 0.0;
   double rival_margin_ = 0.0;
   double hill_margin_ = 0.0;
+  double search_margin_ = 0.0;
   double summit_ = 0.0;
 };
 

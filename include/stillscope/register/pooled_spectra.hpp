@@ -25,9 +25,12 @@ struct PooledSpectrum : Spectrum {
   double fine_energy = 0.0;  ///< Energy that pooling lost.
   /// Of that, what may belong to the scene: no more than the finest waves on the grid have.
   double scene_energy = 0.0;
-  /// Of the energy lost, what lines across the frame may have, down its columns or along its rows.
+  /// Of the energy lost, what lines down the columns or along the rows may have: as noise
+  /// (stripes), and at most (the borders of warped frames).
   double column_stripes = 0.0;
   double row_stripes = 0.0;
+  double column_lines = 0.0;
+  double row_lines = 0.0;
   PixelRange range;  ///< Of the pixels; float types only.
 };
 
@@ -104,12 +107,14 @@ class PooledSpectra {
   }
 
   /// From the grid's two finest octaves on each axis of the spectrum to the octaves beyond: as the
-  /// energy grows from the one to the other, at most doubling as that of white lines does. Edges,
-  /// whose energy halves, have little there.
+  /// energy grows from the one to the other, but no faster than that of white lines, which doubles.
+  /// Of lines that are no noise, no slower than not at all: strips at the frame's edges interfere,
+  /// and two octaves do not tell how their energy goes on.
   void find_stripes(PooledSpectrum& pooled) const {
     const Extent cells = grid_.extent();
     const std::size_t columns = cells.width / 2 + 1;
-    const auto lost = [&](std::size_t n, std::size_t stride, std::size_t waves, double scale) {
+    const auto lost = [&](std::size_t n, std::size_t stride, std::size_t waves, double scale,
+                          double& lines) {
       double outer = 0.0;
       double inner = 0.0;
       for (std::size_t k = 1; k < waves; ++k) {
@@ -123,13 +128,22 @@ class PooledSpectra {
         }
       }
       const double growth = outer < 2.0 * inner ? outer / inner : 2.0;
-      double energy = 0.0;
-      double octave = outer;
-      for (double beyond = 1.0; beyond < scale; beyond *= 2.0) energy += octave *= growth;
-      return std::min(energy, pooled.fine_energy);
+      const auto beyond = [&](double factor) {
+        double energy = 0.0;
+        double octave = outer;
+        for (double left = std::log2(scale); left > 0.0; left -= 1.0) {
+          octave *= factor;
+          energy += std::min(left, 1.0) * octave;
+        }
+        return std::min(energy, pooled.fine_energy);
+      };
+      lines = beyond(std::max(growth, 1.0));
+      return beyond(growth);
     };
-    pooled.column_stripes = lost(cells.width, 1, columns, grid_.column_scale());
-    pooled.row_stripes = lost(cells.height, columns, cells.height, grid_.row_scale());
+    pooled.column_stripes =
+        lost(cells.width, 1, columns, grid_.column_scale(), pooled.column_lines);
+    pooled.row_stripes =
+        lost(cells.height, columns, cells.height, grid_.row_scale(), pooled.row_lines);
   }
 
   Extent extent_;
