@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module) {
   module.doc() = "The native kernels of stillscope; use the functions of the package instead.";
   module.attr("__version__") = STILLSCOPE_VERSION;
   bind_estimate(module);
+  bind_movie(module);
   bind_apply(module);
   bind_quality(module);
   bind_register(module);

@@ -10,9 +10,11 @@ position to register it (positive = toward larger row / column).
 
 from ._core import __version__
 from ._install import install, uninstall
-from .movie import MotionEstimate, apply_motion, estimate_motion
+from .movie import apply_motion, estimate_motion
+from .result import FrameQuality, MotionEstimate
 
 __all__ = [
+    "FrameQuality",
     "MotionEstimate",
     "__version__",
     "apply_motion",

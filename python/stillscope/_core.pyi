@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
+FRAME_FLAGS: tuple[str, ...]
 
 class TreeSettings(TypedDict):
     npart: int
@@ -16,6 +18,17 @@ class TreeSettings(TypedDict):
     registrar: Literal["fft", "coarse_to_fine"]
     warped_values: Literal["by_type", "whole", "binary"]
 
+class EstimateSettings(TypedDict):
+    tree: TreeSettings
+    chunk: int
+    refine: int
+    brightness: bool
+    robust: float
+    highpass: float
+    max_shift: float | None
+    bad_frames: NDArray[np.uint16] | None
+    weights: NDArray[np.float32] | None
+
 def est_motion_chunk(
     items: NDArray[Any],
     incoming: list[NDArray[np.float64]] | None,
@@ -23,7 +36,13 @@ def est_motion_chunk(
     n_threads: int | None,
 ) -> dict[str, Any]: ...
 def estimate_motion(
-    movie: NDArray[Any], chunk: int, settings: TreeSettings, n_threads: int | None
+    read: Callable[[int, int], NDArray[Any]],
+    dtype: np.dtype[Any],
+    frames: int,
+    height: int,
+    width: int,
+    settings: EstimateSettings,
+    n_threads: int | None,
 ) -> dict[str, Any]: ...
 def thread_count(n_threads: int | None = None) -> int: ...
 def apply_motion(

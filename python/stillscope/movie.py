@@ -1,53 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plain API: movies as NumPy arrays in, NumPy arrays out."""
+"""The plain API: movies in, NumPy arrays out."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import _check, _core
-
-
-@dataclass(frozen=True, eq=False)
-class MotionEstimate:
-    """The motion of a movie.
-
-    Attributes
-    ----------
-    shifts : numpy.ndarray
-        float64 ``(frame, 2)``, px, ``(height, width)``: the correction to add to the content's
-        position. NaN for a frame without any finite pixel.
-    template : numpy.ndarray
-        float32 ``(height, width)``: the mean (or maximum) of the registered frames.
-    stats : dict
-        ``counts`` of what was done: ``leaves`` and ``nodes`` of the tree and ``runs`` of each,
-        ``registrations`` of pairs (and those ``spared``), ``warps``, ``spectra``, exact sums round
-        a displacement (``windows``) and at one (``points``), ``refinements`` (registrations that a
-        finer grid was asked for), ``fallbacks`` (those that went to the full-size registrar) and
-        the ``extra_spectra`` of these two. ``planned``: the same from the plan, with nothing
-        spared. ``repaired`` and ``dead``: numbers of frames with some and with only non-finite
-        pixels.
-    """
-
-    shifts: np.ndarray
-    template: np.ndarray
-    stats: dict[str, Any]
-
-    def __repr__(self) -> str:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # all-NaN columns
-            low, high = np.nanmin(self.shifts, axis=0), np.nanmax(self.shifts, axis=0)
-        height, width = (f"{a:.2f} to {b:.2f}" for a, b in zip(low, high))
-        return (
-            f"<MotionEstimate: {len(self.shifts)} frames of "
-            f"{self.template.shape[0]}x{self.template.shape[1]}, "
-            f"height {height} px, width {width} px>"
-        )
+from ._source import FrameSource
+from .result import FrameQuality, MotionEstimate
 
 
 def estimate_settings(
@@ -98,6 +62,13 @@ def warn_of(result: dict[str, Any], circ_thres: float | None, stacklevel: int = 
 def estimate_motion(
     movie: Any,
     *,
+    refine: int = 3,
+    max_shift: float | None = None,
+    bad_frames: Any = None,
+    mask: Any = None,
+    brightness: bool = True,
+    robust: float = 3.0,
+    highpass: float = 24.0,
     npart: int = 3,
     alt_error: float | None = 5.0,
     aggregation: str = "mean",
@@ -112,12 +83,34 @@ def estimate_motion(
 
     Frames are registered to their neighbours and merged into templates, which are registered and
     merged in turn, up a tree: the method of minian, by circular cross-correlation and a parabola
-    through its peak (``docs/algorithm.md``).
+    through its peak. Then every frame is fitted to the mean of all registered frames by Gauss-Newton
+    on the difference, again until shifts no longer move (``docs/algorithm.md``). The movie is read
+    once for the tree and once for each of these passes, a few frames at a time.
 
     Parameters
     ----------
     movie : array_like
-        ``(frame, height, width)``, any real dtype and strides. It is only read.
+        ``(frame, height, width)``, any real dtype and strides. It is only read. NumPy arrays, and
+        arrays that are read as they are needed: dask, zarr, h5py, xarray. The result does not
+        depend on which, nor on their chunks.
+    refine : int
+        Passes of the fit at most. 0: the tree's shifts as they are, no quality.
+    max_shift : float or None
+        px on each axis: frames further away are flagged and take the shift of their neighbours.
+    bad_frames : array_like or None
+        Frames that are known to be bad: a boolean for each frame, or indices. They shape no
+        template and take the shift of their neighbours.
+    mask : array_like or None
+        ``(height, width)``, how much each pixel of the template counts in the fit: booleans, or
+        numbers from 0 (not at all).
+    brightness : bool
+        Give each frame a gain and an offset of its own in the fit.
+    robust : float
+        Differences to the template count no more than this many standard deviations, so that active
+        cells do not pull; 0: as they are.
+    highpass : float
+        px: what is smoother than this in the template (vignettes, which stay where they are) does
+        not count in the fit; 0: all does.
     npart : int
         Items merged together in a node of the tree, at least 2.
     alt_error : float or None
@@ -130,7 +123,7 @@ def estimate_motion(
     circ_thres : float or None
         Frames whose circularity is not above it shape no template; None: all do.
     chunk : int or None
-        Frames a chunk of the tree; None: the whole movie is one.
+        Frames a chunk of the tree; None: as many as 64 million pixels, at least 16, at most 256.
     slot_last : {"last", "second"}
         The frame of a group that stands for its end: the last, or the second as in minian 2.0.2.
     registrar : {"coarse_to_fine", "fft"}
@@ -161,24 +154,75 @@ def estimate_motion(
     >>> motion = stillscope.estimate_motion(movie)
     >>> corrected = stillscope.apply_motion(movie, motion.shifts)
     """
-    array = _check.frames(movie, "movie")
-    settings = estimate_settings(
+    source = FrameSource(movie)
+    frames, height, width = source.shape
+    tree = estimate_settings(
         npart, alt_error, aggregation, max_sh, circ_thres, slot_last, registrar
     )
-    settings["warped_values"] = _check.warped_values(array.dtype)
+    tree["warped_values"] = _check.warped_values(source.dtype)
+    settings = {
+        "tree": tree,
+        "chunk": 0 if chunk is None else _check.integer(chunk, "chunk", 1),
+        "refine": _check.integer(refine, "refine", 0),
+        "brightness": bool(brightness),
+        "robust": _check.number(robust, "robust"),
+        "highpass": _check.number(highpass, "highpass"),
+        "max_shift": _check.optional_number(max_shift, "max_shift"),
+        "bad_frames": None if bad_frames is None else _bad_frames(bad_frames, frames),
+        "weights": None if mask is None else _weights(mask, (height, width)),
+    }
     result = _core.estimate_motion(
-        _check.kernel_array(array),
-        0 if chunk is None else _check.integer(chunk, "chunk", 1),
-        settings,
-        _check.threads(n_threads),
+        source.read, source.kernel_dtype, frames, height, width, settings, _check.threads(n_threads)
     )
     warn_of(result, circ_thres)
-    template = result["template"]
+    template = result["mean"]
+    if template is None:
+        template = result["template"]
+        template = template if template.ndim == 2 else np.ascontiguousarray(template[1])
+    top, bottom, left, right = result["common"]
+    has_quality = len(result["frames"]["flags"]) > 0
+    stats = ("counts", "planned", "repaired", "dead", "passes", "moved")
     return MotionEstimate(
         shifts=result["shifts"],
-        template=template if template.ndim == 2 else np.ascontiguousarray(template[1]),
-        stats={key: result[key] for key in ("counts", "planned", "repaired", "dead")},
+        template=template,
+        quality=FrameQuality.of(result["frames"]) if has_quality else None,
+        valid=(slice(top, bottom), slice(left, right)) if has_quality else (slice(None),) * 2,
+        stats={key: result[key] for key in stats},
     )
+
+
+def _bad_frames(value: Any, frames: int) -> np.ndarray:
+    """``bad_frames`` as one uint16 a frame."""
+    given = np.atleast_1d(np.asarray(value))
+    if given.dtype.kind == "b":
+        if given.shape != (frames,):
+            raise ValueError(
+                f"bad_frames: expected {frames} booleans, one a frame, got shape {given.shape}"
+            )
+        return given.astype(np.uint16)
+    if given.size and given.dtype.kind not in "iu":
+        raise TypeError(f"bad_frames: expected booleans or indices, got dtype {given.dtype}")
+    given = given.astype(np.int64).ravel()
+    if given.size and not (-frames <= given.min() and given.max() < frames):
+        raise ValueError(
+            f"bad_frames: expected indices of {frames} frames, got {given.min()} to {given.max()}"
+        )
+    flags = np.zeros(frames, np.uint16)
+    flags[given] = 1
+    return flags
+
+
+def _weights(value: Any, shape: tuple[int, int]) -> np.ndarray:
+    """``mask`` as float32 weights."""
+    weights = np.asarray(value)
+    if weights.dtype.kind not in "biuf":
+        raise TypeError(f"mask: expected booleans or numbers, got dtype {weights.dtype}")
+    if weights.shape != shape:
+        raise ValueError(f"mask: expected shape {shape}, got {weights.shape}")
+    weights = np.ascontiguousarray(weights, np.float32)
+    if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.max() > 0):
+        raise ValueError("mask: expected finite numbers from 0, some of them above 0")
+    return weights
 
 
 def translate(

@@ -171,6 +171,62 @@ void blend_rows(const float* upper, const float* lower, std::size_t n, float wei
   }
 }
 
+template <class Lanes>
+inline __attribute__((always_inline)) Lanes gradient(const float* from, const float (&weights)[2]) {
+  return weights[0] * load<Lanes>(from) + weights[1] * load<Lanes>(from + 1);
+}
+
+template <Pixel T>
+void fit(const FitRow<T>& in, std::size_t n, FitSums* sums) {
+  enum { height, width, r, rr, rp, p, pp, count };
+  // Copies, which no store can be suspected of changing.
+  const float cubic[4] = {in.cubic[0], in.cubic[1], in.cubic[2], in.cubic[3]};
+  const float linear[2] = {in.linear[0], in.linear[1]};
+  const auto add = [&]<class Lanes>(std::size_t x, Lanes pixel, Lanes * totals)
+      __attribute__((always_inline)) {
+    const float* from = in.coefficients + x;
+    const Lanes predicted = (cubic[0] * load<Lanes>(from) + cubic[1] * load<Lanes>(from + 1)) +
+                            (cubic[2] * load<Lanes>(from + 2) + cubic[3] * load<Lanes>(from + 3));
+    Lanes residual = pixel - (in.gain * predicted + in.offset);
+    residual = residual < in.limit ? residual : Lanes{} + in.limit;
+    residual = residual > -in.limit ? residual : Lanes{} - in.limit;
+    if constexpr (std::is_floating_point_v<T>) residual = pixel == pixel ? residual : Lanes{};
+    totals[height] += residual * gradient<Lanes>(in.gradient_height + x, linear);
+    totals[width] += residual * gradient<Lanes>(in.gradient_width + x, linear);
+    totals[r] += residual;
+    totals[rr] += residual * residual;
+    totals[rp] += residual * predicted;
+    totals[p] += predicted;
+    totals[pp] += predicted * predicted;
+  };
+  const T* frame = in.frame;
+  std::size_t x = 0;
+  Floats lanes[count] = {};
+  for (; x + 8 <= n; x += 8) {
+    if constexpr (std::is_same_v<T, double>) {
+      add(x, __builtin_convertvector(load<Doubles>(frame + x) - in.zero, Floats), lanes);
+    } else {
+      add(x, floats_at(frame + x) - static_cast<float>(in.zero), lanes);
+    }
+  }
+  float rest[count] = {};
+  for (; x < n; ++x) {
+    add(x, static_cast<float>(static_cast<double>(frame[x]) - in.zero), rest);
+  }
+  const auto total = [&](int i) {
+    float sum = rest[i];
+    for (int k = 0; k < 8; ++k) sum += lanes[i][k];
+    return static_cast<double>(sum);
+  };
+  sums->height += total(height);
+  sums->width += total(width);
+  sums->r += total(r);
+  sums->rr += total(rr);
+  sums->rp += total(rp);
+  sums->p += total(p);
+  sums->pp += total(pp);
+}
+
 template <Pixel T>
 void add(const T* __restrict a, const T* __restrict b, const T* __restrict c, std::size_t n,
          T* __restrict out) {
@@ -266,6 +322,10 @@ void encode_sum(const float* const* rows, const float* weights, std::size_t coun
   encode(rows, weights, count, offset, n, out);
 }
 
+void accumulate(const float* __restrict row, std::size_t n, double* __restrict sums) {
+  for (std::size_t x = 0; x < n; ++x) sums[x] += static_cast<double>(row[x]);
+}
+
 void maximum(const float* const* rows, std::size_t count, std::size_t n, float* __restrict out) {
   for (std::size_t x = 0; x < n; ++x) out[x] = rows[0][x];
   for (std::size_t k = 1; k < count; ++k) {
@@ -304,9 +364,17 @@ float weighted_power(const float* a, const float* weights, std::size_t n) {
 }
 
 template <Pixel T>
-constexpr PixelKernels<T> pixel_set = {
-    sum<T>,      range<T>,         centre<T>, pool_rows<T>, correlate<T, true>, correlate<T, false>,
-    to_float<T>, blend_columns<T>, add<T>,    blend_rows<T>};
+constexpr PixelKernels<T> pixel_set = {sum<T>,
+                                       range<T>,
+                                       centre<T>,
+                                       pool_rows<T>,
+                                       correlate<T, true>,
+                                       correlate<T, false>,
+                                       to_float<T>,
+                                       blend_columns<T>,
+                                       add<T>,
+                                       blend_rows<T>,
+                                       fit<T>};
 
 }  // namespace
 
@@ -315,7 +383,7 @@ const KernelSet STILLSCOPE_KERNELS = {pixel_set<std::uint8_t>,
                                       pixel_set<std::int16_t>,
                                       pixel_set<float>,
                                       pixel_set<double>,
-                                      {weighted_sum, encode_sum, maximum, truncate, highest,
-                                       pool_columns, multiply_conjugate, weighted_power}};
+                                      {weighted_sum, encode_sum, accumulate, maximum, truncate,
+                                       highest, pool_columns, multiply_conjugate, weighted_power}};
 
 }  // namespace stillscope

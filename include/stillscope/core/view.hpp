@@ -77,6 +77,11 @@ class MovieView {
     return {data_ + static_cast<std::ptrdiff_t>(frame) * frame_stride_, extent_, row_stride_,
             column_stride_};
   }
+  /// Frames [begin, end) alone.
+  [[nodiscard]] MovieView frames(std::size_t begin, std::size_t end) const {
+    return {data_ + static_cast<std::ptrdiff_t>(begin) * frame_stride_, end - begin, extent_,
+            frame_stride_, row_stride_, column_stride_};
+  }
 
   // NOLINTNEXTLINE(google-explicit-constructor): as from T* to const T*
   operator MovieView<const T>() const requires(!std::is_const_v<T>) {

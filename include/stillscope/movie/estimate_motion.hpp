@@ -1,30 +1,100 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// The motion of a movie in memory.
+/// The motion of a movie.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
 
+#include "stillscope/core/buffer.hpp"
 #include "stillscope/core/executor.hpp"
 #include "stillscope/core/settings.hpp"
 #include "stillscope/core/view.hpp"
+#include "stillscope/movie/movie_source.hpp"
+#include "stillscope/refine/area.hpp"
 #include "stillscope/tree/motion_estimate.hpp"
 
 namespace stillscope {
+
+/// Options of the refinement: frames are fitted to the mean of all registered frames, again and
+/// again.
+struct RefineSettings {
+  /// Readings of the movie at most; fewer where shifts no longer move. 0: the tree's shifts as they
+  /// are, without any frame's quality.
+  std::size_t passes = 3;
+  /// Whether each frame has a gain and an offset of its own.
+  bool has_brightness = true;
+  /// Residuals count no more than this many standard deviations; 0: as they are.
+  double robust = 3.0;
+  /// What is smoother than about this [px], as vignettes are, tells no motion; 0: all does.
+  double highpass = 24.0;
+};
 
 /// Options of `estimate_motion`.
 struct EstimateSettings {
   /// Here the last frame of a group stands for its end; minian 2.0.2 takes the second.
   ChunkSettings tree = {.slot_last = SlotLast::last};
-  /// Frames a chunk; 0: the whole movie is one. As in minian, shifts depend on it.
+  /// Frames a chunk of the tree; 0: as many as about 64 million pixels, at least 16 and at most
+  /// 256.
   std::size_t chunk = 0;
+  RefineSettings refine;
+  /// Shifts beyond this [px] on an axis are not believed.
+  std::optional<double> max_shift = std::nullopt;
+  /// A frame is of low confidence whose place on the template is not this much better than the best
+  /// other one.
+  double least_ratio = 1.25;
+  /// Not 0 for frames that are known to be bad: one a frame, or nothing.
+  std::span<const std::uint16_t> bad_frames = {};
+  /// How much each pixel of the template counts in the refinement, from 0: (height, width) in C
+  /// order, or nothing.
+  std::span<const float> weights = {};
+
+  /// Throws `std::invalid_argument` naming the first option that is out of range.
+  void validate(std::size_t frames, Extent extent) const;
 };
 
-/// Estimates the motion of every frame of `movie` (frame, height, width). Throws
-/// `std::invalid_argument` where the movie has no frame or no pixel, or where an option is out of
-/// range. The result does not depend on the executor.
+/// What is known of a frame.
+struct FrameQuality {
+  double similarity_before = 0.0;  ///< Correlation with the movie's plain mean, as it is.
+  double similarity = 0.0;         ///< Correlation with the template, moved.
+  double peak = 0.0;      ///< Height of the correlation with the template's detail, over its level.
+  double ratio = 0.0;     ///< That peak over the highest place elsewhere.
+  double residual = 0.0;  ///< Standard deviation of the difference to the template.
+  double uncertainty = 0.0;  ///< Standard error of the shift that the residual makes likely [px].
+  double gain = 1.0;         ///< The frame's brightness over the template's.
+  std::uint16_t flags = 0;   ///< `FrameFlag`s.
+  bool is_interpolated = false;  ///< Its shift is that of its neighbours.
+};
+
+/// The motion of a movie, and how sure it is.
+struct MovieMotion : MotionEstimate {
+  /// One a frame; empty where there was no refinement.
+  std::vector<FrameQuality> frames;
+  /// Mean of the registered frames that have no flag (height, width), float32, C order; NaN where
+  /// no frame lies.
+  AlignedBuffer<float> mean;
+  /// Mean of the frames as they are.
+  AlignedBuffer<float> plain_mean;
+  /// The part of the template on which 95 % of the frames lie.
+  Area common;
+  std::size_t passes = 0;     ///< Readings of the movie after the tree.
+  std::vector<double> moved;  ///< How far shifts moved in each of these, root mean square [px].
+};
+
+/// Estimates the motion of every frame of a movie (frame, height, width). Frames that are flagged
+/// shape no template; their shifts are interpolated between their neighbours', but for duplicates.
+/// Throws `std::invalid_argument` where the movie has no frame or no pixel, or where an option is
+/// out of range. The result depends neither on the executor nor on how the source keeps its frames.
 template <Pixel T>
-[[nodiscard]] MotionEstimate estimate_motion(const MovieView<const T>& movie,
-                                             const EstimateSettings& settings = {},
-                                             const Executor& executor = *make_executor());
+[[nodiscard]] MovieMotion estimate_motion(MovieSource<T>& movie,
+                                          const EstimateSettings& settings = {},
+                                          const Executor& executor = *make_executor());
+/// The same for a movie in memory.
+template <Pixel T>
+[[nodiscard]] MovieMotion estimate_motion(const MovieView<const T>& movie,
+                                          const EstimateSettings& settings = {},
+                                          const Executor& executor = *make_executor());
 
 }  // namespace stillscope

@@ -68,6 +68,34 @@ struct WeightedRows {
   float factor;
 };
 
+/// A row of a frame beside what a template, interpolated along the columns, predicts of it.
+template <Pixel T>
+struct FitRow {
+  const T* frame;
+  const float* coefficients;     ///< The prediction is the sum of cubic[k] coefficients[x + k].
+  const float* gradient_height;  ///< What each pixel's residual says of a shift, on each axis:
+  const float* gradient_width;   ///< the sum of linear[k] gradient[x + k].
+  const float* cubic;            ///< 4 weights.
+  const float* linear;           ///< 2 weights.
+  double zero;                   ///< Taken from each pixel before anything else.
+  /// The residual is pixel - zero - (gain prediction + offset), or as near to that as `limit` lets
+  /// it be to 0; 0 where it is not a number.
+  float gain;
+  float offset;
+  float limit;
+};
+
+/// Sums over pixels: of residuals r and predictions p, and of residuals times gradients.
+struct FitSums {
+  double height = 0.0;
+  double width = 0.0;
+  double r = 0.0;
+  double rr = 0.0;
+  double rp = 0.0;
+  double p = 0.0;
+  double pp = 0.0;
+};
+
 /// How values in float32 become pixels.
 enum class PixelRounding {
   none,      ///< As they are, within the type's precision.
@@ -103,6 +131,8 @@ struct PixelKernels {
   /// out = upper + weight (lower - upper); upper alone where `lower` is null.
   void (*blend_rows)(const float* upper, const float* lower, std::size_t n, float weight,
                      PixelRounding rounding, T* out);
+  /// Adds a row of `n` pixels to `sums`.
+  void (*fit)(const FitRow<T>& row, std::size_t n, FitSums* sums);
 };
 
 /// Kernels on rows of float32.
@@ -112,6 +142,8 @@ struct FloatKernels {
   /// out = offset + the sum of weights[i] rows[i], to the nearest integer.
   void (*encode_sum)(const float* const* rows, const float* weights, std::size_t count,
                      float offset, std::size_t n, std::int16_t* out);
+  /// sums += row.
+  void (*accumulate)(const float* row, std::size_t n, double* sums);
   /// out = the highest of `count` rows.
   void (*maximum)(const float* const* rows, std::size_t count, std::size_t n, float* out);
   /// row = row, toward zero.

@@ -35,6 +35,22 @@ struct TreeCounts {
     (is_leaf ? leaves : nodes) += times;
     runs.push_back(times);
   }
+  /// Adds the counts of another tree, whose leaves merge what other trees made where
+  /// `merges_trees`.
+  void add(const TreeCounts& other, bool merges_trees) {
+    (merges_trees ? nodes : leaves) += other.leaves;
+    nodes += other.nodes;
+    registrations += other.registrations;
+    spared += other.spared;
+    warps += other.warps;
+    spectra += other.spectra;
+    windows += other.windows;
+    points += other.points;
+    refinements += other.refinements;
+    fallbacks += other.fallbacks;
+    extra_spectra += other.extra_spectra;
+    runs.insert(runs.end(), other.runs.begin(), other.runs.end());
+  }
   template <class Group>
   void add_work(const Group& group) {
     const RegistrarCounts& registrar = group.registrar_counts();

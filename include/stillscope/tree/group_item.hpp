@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "stillscope/core/pixel_scale.hpp"
 #include "stillscope/core/types.hpp"
@@ -25,6 +26,16 @@ struct GroupItem {
   std::optional<PixelRange> range{};
   /// Of the pixels themselves, where it is known.
   std::optional<PixelRange> pixels{};
+};
+
+/// Frames of which some are left out: they get no motion, and shape no template.
+template <Pixel T>
+struct ChosenFrames {
+  MovieView<const T> frames;
+  std::span<const std::uint16_t> left_out;  ///< Not 0 for such a frame; or nothing.
+
+  [[nodiscard]] std::size_t size() const { return frames.size(); }
+  [[nodiscard]] Extent extent() const { return frames.extent(); }
 };
 
 /// What was found about the items of a group.
@@ -47,6 +58,12 @@ struct GroupMotions {
 template <Pixel T>
 [[nodiscard]] GroupItem<T> group_item(const MovieView<const T>& frames, std::size_t index) {
   return {{frames[index], frames[index], frames[index]}, 1};
+}
+template <Pixel T>
+[[nodiscard]] GroupItem<T> group_item(const ChosenFrames<T>& chosen, std::size_t index) {
+  GroupItem<T> item = group_item<T>(chosen.frames, index);
+  item.is_empty = !chosen.left_out.empty() && chosen.left_out[index] != 0;
+  return item;
 }
 template <Pixel T>
 [[nodiscard]] GroupItem<T> group_item(const StackView<const T>& templates, std::size_t index) {

@@ -26,11 +26,15 @@ template <Pixel T>
   return 1;
 }
 template <Pixel T>
+[[nodiscard]] constexpr std::size_t item_slots(const ChosenFrames<T>& /*frames*/) {
+  return 1;
+}
+template <Pixel T>
 [[nodiscard]] constexpr std::size_t item_slots(const StackView<const T>& /*templates*/) {
   return StackView<const T>::slots;
 }
 
-/// Runs the plan over `input`, a MovieView<const T> or a StackView<const T>. `incoming`: a list of
+/// Runs the plan over `input`, a MovieView<const T>, a ChosenFrames<T> or a StackView<const T>. `incoming`: a list of
 /// shifts for each item, which the item's motions are added to; empty: one shift of zero an item.
 /// The executor changes who does the work, never the result.
 template <Pixel T, class Input>

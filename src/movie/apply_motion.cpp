@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// The estimate and the applier, instantiated for every pixel type.
+/// The applier, instantiated for every pixel type.
+#include "stillscope/movie/apply_motion.hpp"
+
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -7,30 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "stillscope/chunk/est_motion_chunk.hpp"
-#include "stillscope/movie/apply_motion.hpp"
-#include "stillscope/movie/estimate_motion.hpp"
-#include "stillscope/tree/reduction.hpp"
+#include "stillscope/core/error.hpp"
 
 namespace stillscope {
 namespace {
-
-void check_input(std::string_view name, std::size_t items, Extent extent) {
-  if (items == 0) throw_invalid(name, "at least one frame", "none");
-  if (extent.area() == 0) throw_invalid(name, "frames with pixels", to_string(extent));
-}
-
-template <Pixel T, class Input>
-MotionEstimate reduce(const Input& input, std::size_t chunk, const ChunkSettings& settings,
-                      const Executor& executor, std::span<const ShiftList> incoming) {
-  settings.validate();
-  if (!incoming.empty() && incoming.size() != input.size()) {
-    throw_invalid("incoming", std::to_string(input.size()) + " lists of shifts, one an item",
-                  incoming.size());
-  }
-  const TreePlan plan = plan_tree(input.size(), chunk, settings.npart);
-  return TreeReducer<T, Input>(input, plan, settings, incoming)(executor);
-}
 
 template <Pixel T>
 void check_fill(double fill) {
@@ -75,27 +57,6 @@ class FrameWarper {
 }  // namespace
 
 template <Pixel T>
-MotionEstimate est_motion_chunk(const MovieView<const T>& frames, const ChunkSettings& settings,
-                                const Executor& executor, std::span<const ShiftList> incoming) {
-  check_input("frames", frames.size(), frames.extent());
-  return reduce<T>(frames, 0, settings, executor, incoming);
-}
-
-template <Pixel T>
-MotionEstimate est_motion_chunk(const StackView<const T>& templates, const ChunkSettings& settings,
-                                const Executor& executor, std::span<const ShiftList> incoming) {
-  check_input("templates", templates.size(), templates.extent());
-  return reduce<T>(templates, 0, settings, executor, incoming);
-}
-
-template <Pixel T>
-MotionEstimate estimate_motion(const MovieView<const T>& movie, const EstimateSettings& settings,
-                               const Executor& executor) {
-  check_input("movie", movie.size(), movie.extent());
-  return reduce<T>(movie, settings.chunk, settings.tree, executor, {});
-}
-
-template <Pixel T>
 void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts,
                   const MovieView<T>& out, const ApplySettings& settings,
                   const Executor& executor) {
@@ -115,14 +76,8 @@ void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts
   });
 }
 
-#define STILLSCOPE_INSTANTIATE(T)                                                             \
-  template MotionEstimate est_motion_chunk(const MovieView<const T>&, const ChunkSettings&,   \
-                                           const Executor&, std::span<const ShiftList>);      \
-  template MotionEstimate est_motion_chunk(const StackView<const T>&, const ChunkSettings&,   \
-                                           const Executor&, std::span<const ShiftList>);      \
-  template MotionEstimate estimate_motion(const MovieView<const T>&, const EstimateSettings&, \
-                                          const Executor&);                                   \
-  template void apply_motion(const MovieView<const T>&, std::span<const Shift>,               \
+#define STILLSCOPE_INSTANTIATE(T)                                               \
+  template void apply_motion(const MovieView<const T>&, std::span<const Shift>, \
                              const MovieView<T>&, const ApplySettings&, const Executor&);
 STILLSCOPE_FOR_EACH_PIXEL(STILLSCOPE_INSTANTIATE)
 #undef STILLSCOPE_INSTANTIATE

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// Gauss-Newton on the residual of a frame to a template: S. Baker and I. Matthews, "Lucas-Kanade
+/// 20 years on: a unifying framework", Int. J. Computer Vision 56 (2004), inverse compositional.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+#include "stillscope/core/buffer.hpp"
+#include "stillscope/core/view.hpp"
+#include "stillscope/refine/reference_template.hpp"
+#include "stillscope/simd/row_kernels.hpp"
+
+namespace stillscope {
+
+/// How frames are fitted to a template.
+struct FitSettings {
+  /// Whether each frame has a brightness (gain and offset) of its own.
+  bool has_brightness = true;
+  /// Residuals count no more than this many standard deviations; 0: as they are.
+  double robust = 3.0;
+  /// A fit that moves a shift further than this [px] on an axis is not believed.
+  double reach = 3.0;
+};
+
+/// What a frame's fit to a template found.
+struct FrameFit {
+  static constexpr std::size_t bands = 8;
+
+  Shift shift;               ///< [px].
+  double gain = 1.0;         ///< The frame is gain * template + offset.
+  double offset = 0.0;       ///< Beyond the template's level.
+  double sigma = 0.0;        ///< Standard deviation of the residual; 0: not known yet.
+  double similarity = 0.0;   ///< Correlation of the frame and the moved template, robust.
+  double uncertainty = 0.0;  ///< Standard error of the shift from the residual [px].
+  bool has_converged = false;
+  std::size_t evaluations = 0;
+  /// Of as many horizontal strips, from the top: how far each lies off the frame's shift [px], and
+  /// its mean square residual.
+  std::array<Shift, bands> band_shifts{};
+  std::array<double, bands> band_residuals{};
+};
+
+/// Fits frames of one size, one after the other; one object a thread.
+template <Pixel T>
+class FrameFitter {
+ public:
+  FrameFitter(Extent extent, const FitSettings& settings) : settings_(settings) {
+    for (auto& row : rows_) row.reserve(extent.width);
+  }
+
+  /// The area of `reference` that a frame lies over once it is moved by `by`.
+  [[nodiscard]] static Area common_area(const ReferenceTemplate& reference, PixelOffset by) {
+    return reference.area() & Area::of(reference.extent()).moved(by);
+  }
+
+  /// Fits `frame` (contiguous rows, finite), from where `start` was. Where there is no convergence
+  /// the shift stays as it was.
+  FrameFit operator()(const FrameView<const T>& frame, const ReferenceTemplate& reference,
+                      const FrameFit& start) {
+    FrameFit fit = start;
+    fit.has_converged = false;
+    fit.evaluations = 0;
+    while (fit.evaluations < most_evaluations) {
+      ++fit.evaluations;
+      const Evaluation at = evaluate(frame, reference, fit);
+      if (!at.normal.is_regular()) break;
+      if (!update_brightness(at, fit)) break;
+      Shift step = at.normal.solve(at.sums.height, at.sums.width);
+      const double scale = 1.0 / fit.gain;
+      step.height = std::clamp(scale * step.height, -longest_step, longest_step);
+      step.width = std::clamp(scale * step.width, -longest_step, longest_step);
+      fit.shift += step;
+      const double moved = std::max(std::fabs(step.height), std::fabs(step.width));
+      if (!(moved < longest_step + 1.0)) break;  // not a number
+      fit.uncertainty = at.normal.error() * fit.sigma / fit.gain;
+      if (moved < tolerance && fit.evaluations > (start.sigma > 0.0 ? 0 : 1)) {
+        fit.has_converged = true;
+        describe_bands(at, reference, step, fit);
+        break;
+      }
+    }
+    const Shift moved = fit.shift - start.shift;
+    if (!fit.has_converged ||
+        std::max(std::fabs(moved.height), std::fabs(moved.width)) > settings_.reach) {
+      fit.has_converged = false;
+      fit.shift = start.shift;
+    }
+    return fit;
+  }
+
+  /// Correlation of a frame with the template at a given shift, as it is.
+  double similarity(const FrameView<const T>& frame, const ReferenceTemplate& reference,
+                    Shift shift) {
+    FrameFit fit;
+    fit.shift = shift;
+    const Evaluation at = evaluate(frame, reference, fit);
+    return !at.area.is_empty() && update_brightness(at, fit) ? fit.similarity : 0.0;
+  }
+
+ private:
+  static constexpr std::size_t most_evaluations = 10;
+  static constexpr double longest_step = 1.0;  // [px]
+  /// A step is wrong by a tenth of itself, or less.
+  static constexpr double tolerance = 0.02;  // [px]
+
+  struct Evaluation {
+    Area area;
+    Normal normal;
+    FitSums sums;
+    std::array<FitSums, FrameFit::bands> bands;
+  };
+
+  static std::pair<std::ptrdiff_t, double> nearest(double shift) {
+    const double whole = std::nearbyint(shift);
+    return {static_cast<std::ptrdiff_t>(whole), shift - whole};
+  }
+
+  /// First row of each band, and the end of the last.
+  static std::ptrdiff_t band_begin(const Area& area, std::size_t band) {
+    return area.top + static_cast<std::ptrdiff_t>(area.height() * band / FrameFit::bands);
+  }
+
+  /// The residual at the fit's shift, and what it says. Frames are never interpolated: their noise
+  /// would be smoothed, more or less as the shift has it.
+  Evaluation evaluate(const FrameView<const T>& frame, const ReferenceTemplate& reference,
+                      const FrameFit& fit) {
+    const auto [row_offset, row_rest] = nearest(fit.shift.height);
+    const auto [column_offset, column_rest] = nearest(fit.shift.width);
+    Evaluation at;
+    at.area = common_area(reference, {row_offset, column_offset});
+    if (at.area.is_empty() || at.area.height() < FrameFit::bands) return at;
+    at.normal = reference.normal(at.area);
+    const auto vertical = cubic_weights(row_rest < 0.0 ? row_rest + 1.0 : row_rest);
+    const auto horizontal = cubic_weights(column_rest < 0.0 ? column_rest + 1.0 : column_rest);
+    const std::ptrdiff_t above = row_rest < 0.0 ? -2 : -1;
+    const std::ptrdiff_t before = column_rest < 0.0 ? -2 : -1;
+    const std::size_t width = at.area.width();
+    // Gradients at the same place, so that what is even about it, as a template's blur is, does not
+    // look like a shift.
+    const auto lines = [](double rest) {
+      const auto share = static_cast<float>(rest < 0.0 ? rest + 1.0 : rest);
+      return std::array{1.0F - share, share};
+    };
+    const auto linear_vertical = lines(row_rest);
+    const auto linear_horizontal = lines(column_rest);
+    const bool is_robust = settings_.robust > 0.0 && fit.sigma > 0.0;
+    FitRow<T> row{};
+    row.coefficients = rows_[0].data();
+    row.gradient_height = rows_[1].data();
+    row.gradient_width = rows_[2].data();
+    row.cubic = horizontal.data();
+    row.linear = linear_horizontal.data();
+    row.zero = reference.level();
+    row.gain = static_cast<float>(fit.gain);
+    row.offset = static_cast<float>(fit.offset);
+    row.limit = is_robust ? static_cast<float>(settings_.robust * fit.sigma)
+                          : std::numeric_limits<float>::max();
+    for (std::size_t band = 0; band < FrameFit::bands; ++band) {
+      const std::ptrdiff_t end = band_begin(at.area, band + 1);
+      for (std::ptrdiff_t y = band_begin(at.area, band); y < end; ++y) {
+        std::array<const float*, 4> rows;
+        for (std::size_t k = 0; k < 4; ++k) {
+          rows[k] = reference.coefficients(y + above + static_cast<std::ptrdiff_t>(k)) +
+                    at.area.left + before;
+        }
+        blend(rows.data(), vertical.data(), 4, width + 3, rows_[0].data());
+        for (std::size_t k = 0; k < 2; ++k) {
+          rows[k] = reference.gradient_height(y + above + 1 + static_cast<std::ptrdiff_t>(k)) +
+                    at.area.left + before + 1;
+        }
+        blend(rows.data(), linear_vertical.data(), 2, width + 1, rows_[1].data());
+        for (std::size_t k = 0; k < 2; ++k) {
+          rows[k] = reference.gradient_width(y + above + 1 + static_cast<std::ptrdiff_t>(k)) +
+                    at.area.left + before + 1;
+        }
+        blend(rows.data(), linear_vertical.data(), 2, width + 1, rows_[2].data());
+        row.frame =
+            frame.row(static_cast<std::size_t>(y - row_offset)) + (at.area.left - column_offset);
+        pixel_kernels<T>().fit(row, width, &at.bands[band]);
+      }
+    }
+    for (const FitSums& band : at.bands) {
+      at.sums.height += band.height;
+      at.sums.width += band.width;
+      at.sums.r += band.r;
+      at.sums.rr += band.rr;
+      at.sums.rp += band.rp;
+      at.sums.p += band.p;
+      at.sums.pp += band.pp;
+    }
+    return at;
+  }
+
+  static void blend(const float* const* rows, const float* weights, std::size_t count,
+                    std::size_t n, float* out) {
+    float_kernels().weighted_sum({rows, weights, count, 0.0F, 1.0F}, n, out);
+  }
+
+  /// Gain and offset by least squares, and what is left. False where there is no such gain.
+  [[nodiscard]] bool update_brightness(const Evaluation& at, FrameFit& fit) const {
+    const auto n = static_cast<double>(at.area.size());
+    const FitSums& s = at.sums;
+    const double spread = s.pp - s.p * s.p / n;
+    const double covariance = s.rp - s.r * s.p / n;
+    if (!(spread > 0.0)) return false;
+    double rest = s.rr - s.r * s.r / n;
+    if (settings_.has_brightness) {
+      rest -= covariance * covariance / spread;
+      fit.gain += covariance / spread;
+      fit.offset += (s.r - covariance / spread * s.p) / n;
+    } else {
+      fit.offset += s.r / n;
+    }
+    fit.sigma = std::sqrt(std::max(rest, 0.0) / n);
+    if (!(fit.gain > 0.02 && fit.gain < 50.0)) return false;
+    const double explained = fit.gain * fit.gain * spread / n;
+    fit.similarity = std::sqrt(explained / (explained + fit.sigma * fit.sigma));
+    return true;
+  }
+
+  static void describe_bands(const Evaluation& at, const ReferenceTemplate& reference, Shift step,
+                             FrameFit& fit) {
+    for (std::size_t i = 0; i < FrameFit::bands; ++i) {
+      Area area = at.area;
+      area.top = band_begin(at.area, i);
+      area.bottom = band_begin(at.area, i + 1);
+      const Normal normal = reference.normal(area);
+      fit.band_shifts[i] = {};
+      if (normal.is_regular()) {
+        const Shift shift = normal.solve(at.bands[i].height, at.bands[i].width);
+        fit.band_shifts[i] = {shift.height / fit.gain - step.height,
+                              shift.width / fit.gain - step.width};
+      }
+      fit.band_residuals[i] = at.bands[i].rr / static_cast<double>(area.size());
+    }
+  }
+
+  FitSettings settings_;
+  /// Rows of coefficients and of gradients, blended along the height.
+  std::array<AlignedBuffer<float>, 3> rows_;
+};
+
+}  // namespace stillscope

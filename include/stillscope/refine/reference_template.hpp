@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// A template made ready for frames to be fitted to it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "stillscope/core/buffer.hpp"
+#include "stillscope/core/view.hpp"
+#include "stillscope/refine/area.hpp"
+#include "stillscope/refine/box_blur.hpp"
+#include "stillscope/warp/cubic_spline.hpp"
+
+namespace stillscope {
+
+/// A symmetric or nearly symmetric 2 x 2 matrix: what a shift changes in the sums over residuals
+/// times gradients.
+struct Normal {
+  double hh = 0.0;
+  double hw = 0.0;
+  double wh = 0.0;
+  double ww = 0.0;
+
+  [[nodiscard]] double determinant() const { return hh * ww - hw * wh; }
+  /// False where the template has no structure to tell a shift on some axis.
+  [[nodiscard]] bool is_regular() const {
+    const double trace = hh + ww;
+    return trace > 0.0 && determinant() > 1e-6 * trace * trace;
+  }
+  /// The shift that makes these sums.
+  [[nodiscard]] Shift solve(double height, double width) const {
+    const double scale = 1.0 / determinant();
+    return {scale * (ww * height - hw * width), scale * (hh * width - wh * height)};
+  }
+  /// Root mean square over the axes of the error of a shift, where the noise of a pixel is 1.
+  [[nodiscard]] double error() const { return std::sqrt(0.5 * (hh + ww) / determinant()); }
+};
+
+/// The mean of a movie's registered frames as the coefficients of a spline, and the gradients that
+/// turn residuals into shifts. Eq. (8), (9).
+class ReferenceTemplate {
+ public:
+  /// Predictions at up to half a pixel's distance need this many pixels round them.
+  static constexpr std::ptrdiff_t reach = 2;
+
+  /// `mean` (height, width), C order, finite; what lies outside `area` is not believed. `weights`:
+  /// how much each pixel counts, or nothing. `highpass`: gradients are freed from what is smoother
+  /// than about this [px]; 0: not.
+  ReferenceTemplate(FrameView<const float> mean, const Area& area, std::span<const float> weights,
+                    double highpass)
+      : extent_(mean.extent()),
+        area_(area & Area::of(mean.extent()).inset(reach)),
+        level_(mean_over(mean, area)),
+        coefficients_(extent_.area()),
+        gradient_height_(extent_.area()),
+        gradient_width_(extent_.area()),
+        detail_(extent_.area()),
+        sums_((extent_.height + 1) * (extent_.width + 1)) {
+    extend(mean, area);
+    std::copy_n(coefficients_.data(), extent_.area(), detail_.data());
+    if (highpass > 0.0) {
+      BoxBlur blur(extent_);
+      blur(detail_.data(), highpass);
+      for (std::size_t i = 0; i < extent_.area(); ++i) {
+        detail_.data()[i] = coefficients_.data()[i] - detail_.data()[i];
+      }
+    }
+    to_spline_coefficients(coefficients_.data(), extent_);
+    make_gradients(weights);
+  }
+
+  [[nodiscard]] Extent extent() const { return extent_; }
+  /// Where frames can be compared with it.
+  [[nodiscard]] const Area& area() const { return area_; }
+  /// The mean over the area, which coefficients have been freed from.
+  [[nodiscard]] double level() const { return level_; }
+  [[nodiscard]] const float* coefficients(std::ptrdiff_t y) const {
+    return coefficients_.data() + offset(y);
+  }
+  [[nodiscard]] const float* gradient_height(std::ptrdiff_t y) const {
+    return gradient_height_.data() + offset(y);
+  }
+  [[nodiscard]] const float* gradient_width(std::ptrdiff_t y) const {
+    return gradient_width_.data() + offset(y);
+  }
+  /// The template less what is smooth in it, extended beyond its area.
+  [[nodiscard]] FrameView<const float> detail() const { return {detail_.data(), extent_}; }
+
+  /// Over an area within `area()`.
+  [[nodiscard]] Normal normal(const Area& area) const {
+    const auto at = [&](std::ptrdiff_t y, std::ptrdiff_t x) -> const Sums& {
+      return sums_[static_cast<std::size_t>(y) * (extent_.width + 1) + static_cast<std::size_t>(x)];
+    };
+    const Sums& a = at(area.top, area.left);
+    const Sums& b = at(area.top, area.right);
+    const Sums& c = at(area.bottom, area.left);
+    const Sums& d = at(area.bottom, area.right);
+    const auto sum = [&](std::size_t i) { return (d[i] - c[i]) - (b[i] - a[i]); };
+    return {sum(0), sum(1), sum(2), sum(3)};
+  }
+
+ private:
+  using Sums = std::array<double, 4>;
+
+  [[nodiscard]] std::size_t offset(std::ptrdiff_t y) const {
+    return static_cast<std::size_t>(y) * extent_.width;
+  }
+
+  static double mean_over(const FrameView<const float>& mean, const Area& area) {
+    double sum = 0.0;
+    for (std::ptrdiff_t y = area.top; y < area.bottom; ++y) {
+      const float* row = mean.row(static_cast<std::size_t>(y));
+      for (std::ptrdiff_t x = area.left; x < area.right; ++x) sum += static_cast<double>(row[x]);
+    }
+    return area.is_empty() ? 0.0 : sum / static_cast<double>(area.size());
+  }
+
+  /// The template less its level; outside the area, as at the nearest pixel in it.
+  void extend(const FrameView<const float>& mean, const Area& area) {
+    if (area.is_empty()) {
+      std::fill_n(coefficients_.data(), extent_.area(), 0.0F);
+      return;
+    }
+    const auto level = static_cast<float>(level_);
+    for (std::size_t y = 0; y < extent_.height; ++y) {
+      const auto row = std::clamp(static_cast<std::ptrdiff_t>(y), area.top, area.bottom - 1);
+      const float* from = mean.row(static_cast<std::size_t>(row));
+      float* to = coefficients_.data() + y * extent_.width;
+      for (std::size_t x = 0; x < extent_.width; ++x) {
+        to[x] = from[std::clamp(static_cast<std::ptrdiff_t>(x), area.left, area.right - 1)] - level;
+      }
+    }
+  }
+
+  /// Gradients of the spline, and of its detail times the weights; the sums of their products.
+  void make_gradients(std::span<const float> weights) {
+    AlignedBuffer<float> fine(extent_.area());
+    std::copy_n(detail_.data(), extent_.area(), fine.data());
+    to_spline_coefficients(fine.data(), extent_);
+    std::fill_n(gradient_height_.data(), extent_.area(), 0.0F);
+    std::fill_n(gradient_width_.data(), extent_.area(), 0.0F);
+    for (Sums& sums : sums_) sums = {};
+    for (std::ptrdiff_t y = area_.top; y < area_.bottom; ++y) {
+      Sums row{};
+      for (std::ptrdiff_t x = area_.left; x < area_.right; ++x) {
+        const std::size_t at = offset(y) + static_cast<std::size_t>(x);
+        const auto [full_height, full_width] = gradient(coefficients_.data() + at);
+        auto [height, width] = gradient(fine.data() + at);
+        if (!weights.empty()) {
+          height *= weights[at];
+          width *= weights[at];
+        }
+        gradient_height_.data()[at] = height;
+        gradient_width_.data()[at] = width;
+        row[0] += static_cast<double>(height) * static_cast<double>(full_height);
+        row[1] += static_cast<double>(height) * static_cast<double>(full_width);
+        row[2] += static_cast<double>(width) * static_cast<double>(full_height);
+        row[3] += static_cast<double>(width) * static_cast<double>(full_width);
+        set_sums(y, x, row);
+      }
+      for (std::ptrdiff_t x = area_.right; x < static_cast<std::ptrdiff_t>(extent_.width); ++x) {
+        set_sums(y, x, row);
+      }
+    }
+    // Rows below the area have the sums of its last.
+    for (std::size_t y = static_cast<std::size_t>(std::max<std::ptrdiff_t>(area_.bottom, 0)) + 1;
+         y <= extent_.height; ++y) {
+      std::copy_n(sums_.begin() + static_cast<std::ptrdiff_t>((y - 1) * (extent_.width + 1)),
+                  extent_.width + 1,
+                  sums_.begin() + static_cast<std::ptrdiff_t>(y * (extent_.width + 1)));
+    }
+  }
+
+  /// The sums over all up to and with pixel (y, x).
+  void set_sums(std::ptrdiff_t y, std::ptrdiff_t x, const Sums& row) {
+    const std::size_t stride = extent_.width + 1;
+    const std::size_t above =
+        static_cast<std::size_t>(y) * stride + static_cast<std::size_t>(x) + 1;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      sums_[above + stride][i] = sums_[above][i] + row[i];
+    }
+  }
+
+  /// Of a spline at one of its coefficients: differences along one axis, smoothed along the other.
+  [[nodiscard]] std::array<float, 2> gradient(const float* at) const {
+    const auto stride = static_cast<std::ptrdiff_t>(extent_.width);
+    const auto along_row = [&](std::ptrdiff_t dy) {
+      const float* row = at + dy * stride;
+      return (row[-1] + 4.0F * row[0] + row[1]) / 6.0F;
+    };
+    const auto across = [&](std::ptrdiff_t dx) {
+      return (at[dx - stride] + 4.0F * at[dx] + at[dx + stride]) / 6.0F;
+    };
+    return {0.5F * (along_row(1) - along_row(-1)), 0.5F * (across(1) - across(-1))};
+  }
+
+  Extent extent_;
+  Area area_;
+  double level_;
+  AlignedBuffer<float> coefficients_;
+  AlignedBuffer<float> gradient_height_;
+  AlignedBuffer<float> gradient_width_;
+  AlignedBuffer<float> detail_;
+  std::vector<Sums> sums_;  // up to each pixel, with a first row and column of zeros
+};
+
+}  // namespace stillscope

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "array.hpp"
+#include "bindings.hpp"
+#include "estimate_values.hpp"
+#include "stillscope/movie/estimate_motion.hpp"
+#include "stillscope/quality/frame_flags.hpp"
+
+namespace stillscope::python {
+namespace {
+
+/// Frames that a Python function `read(begin, end)` returns. Called without the GIL.
+template <Pixel T>
+class PythonSource final : public MovieSource<T> {
+ public:
+  PythonSource(py::function read, std::size_t frames, Extent extent)
+      : read_(std::move(read)), frames_(frames), extent_(extent) {}
+
+  [[nodiscard]] std::size_t size() const override { return frames_; }
+  [[nodiscard]] Extent extent() const override { return extent_; }
+  [[nodiscard]] MovieView<const T> read(std::size_t begin, std::size_t end) override {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    held_ = py::array();  // before there are two blocks
+    held_ = read_(begin, end).template cast<py::array>();
+    check_dtype<T>(held_, "movie");
+    const auto view = movie_view<const T>(held_, "movie");
+    if (view.size() != end - begin || view.extent() != extent_) {
+      throw_invalid("movie",
+                    std::to_string(end - begin) + " frames of " + to_string(extent_) + " from " +
+                        std::to_string(begin) + " on",
+                    std::to_string(view.size()) + " of " + to_string(view.extent()));
+    }
+    return view;
+  }
+
+ private:
+  py::function read_;
+  std::size_t frames_;
+  Extent extent_;
+  py::array held_;
+};
+
+/// Memory of an array that the options name, or nothing.
+template <class T>
+std::span<const T> optional_span(const py::dict& options, const char* name) {
+  const py::object value = options[name];
+  if (value.is_none()) return {};
+  const auto array = value.cast<py::array_t<T>>();
+  return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+EstimateSettings estimate_settings(const py::dict& options) {
+  EstimateSettings settings;
+  settings.tree = chunk_settings(options["tree"].cast<py::dict>());
+  settings.chunk = options["chunk"].cast<std::size_t>();
+  settings.refine.passes = options["refine"].cast<std::size_t>();
+  settings.refine.has_brightness = options["brightness"].cast<bool>();
+  settings.refine.robust = options["robust"].cast<double>();
+  settings.refine.highpass = options["highpass"].cast<double>();
+  settings.max_shift = options["max_shift"].cast<std::optional<double>>();
+  settings.bad_frames = optional_span<std::uint16_t>(options, "bad_frames");
+  settings.weights = optional_span<float>(options, "weights");
+  return settings;
+}
+
+py::object plane_array(const AlignedBuffer<float>& plane, Extent extent) {
+  if (plane.empty()) return py::none();
+  py::array_t<float> array(
+      {static_cast<py::ssize_t>(extent.height), static_cast<py::ssize_t>(extent.width)});
+  std::copy_n(plane.data(), extent.area(), array.mutable_data());
+  return std::move(array);
+}
+
+/// One array a property, one entry a frame.
+py::dict quality_dict(const std::vector<FrameQuality>& frames) {
+  py::dict dict;
+  const auto add = [&]<class Value>(const char* name, Value FrameQuality::*member) {
+    py::array_t<Value> array(static_cast<py::ssize_t>(frames.size()));
+    std::transform(frames.begin(), frames.end(), array.mutable_data(),
+                   [&](const FrameQuality& frame) { return frame.*member; });
+    dict[name] = array;
+  };
+  add("similarity_before", &FrameQuality::similarity_before);
+  add("similarity", &FrameQuality::similarity);
+  add("peak", &FrameQuality::peak);
+  add("ratio", &FrameQuality::ratio);
+  add("residual", &FrameQuality::residual);
+  add("uncertainty", &FrameQuality::uncertainty);
+  add("gain", &FrameQuality::gain);
+  add("flags", &FrameQuality::flags);
+  add("is_interpolated", &FrameQuality::is_interpolated);
+  return dict;
+}
+
+py::dict estimate_motion_py(const py::function& read, const py::dtype& dtype, std::size_t frames,
+                            std::size_t height, std::size_t width, const py::dict& options,
+                            std::optional<std::size_t> n_threads) {
+  const EstimateSettings settings = estimate_settings(options);
+  const auto executor = make_executor(n_threads);
+  const Extent extent{height, width};
+  const MovieMotion motion =
+      visit_pixel_type(py::array(dtype, std::vector<py::ssize_t>{0}), "movie", [&](auto type) {
+        PythonSource<typename decltype(type)::type> source(read, frames, extent);
+        const py::gil_scoped_release release;
+        return estimate_motion(source, settings, *executor);
+      });
+  py::dict dict = estimate_dict(motion, settings.tree, extent);
+  dict["mean"] = plane_array(motion.mean, extent);
+  dict["plain_mean"] = plane_array(motion.plain_mean, extent);
+  dict["common"] = py::make_tuple(motion.common.top, motion.common.bottom, motion.common.left,
+                                  motion.common.right);
+  dict["passes"] = motion.passes;
+  dict["moved"] = motion.moved;
+  dict["frames"] = quality_dict(motion.frames);
+  return dict;
+}
+
+}  // namespace
+
+void bind_movie(py::module_& module) {
+  module.def("estimate_motion", &estimate_motion_py, py::arg("read"), py::arg("dtype"),
+             py::arg("frames"), py::arg("height"), py::arg("width"), py::arg("settings"),
+             py::arg("n_threads"),
+             "Motion of a movie whose frames `read(begin, end)` returns; shifts in px.");
+  py::list names;
+  for (const char* name : frame_flag_names) names.append(name);
+  module.attr("FRAME_FLAGS") = py::tuple(names);
+}
+
+}  // namespace stillscope::python

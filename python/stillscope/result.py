@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an estimate returns."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import _core
+
+
+@dataclass(frozen=True, eq=False)
+class FrameQuality:
+    """What is known of every frame; each array has one entry a frame.
+
+    Attributes
+    ----------
+    similarity_before : numpy.ndarray
+        float64: correlation of the frame, as it is, with the mean of the frames as they are.
+    similarity : numpy.ndarray
+        float64: correlation of the moved frame with the template, robust against what is new in it.
+    peak : numpy.ndarray
+        float64: height of its correlation with the template's detail, without its own share in the
+        template, over the root mean square of that correlation at all displacements.
+    ratio : numpy.ndarray
+        float64: that peak over the highest place more than 20 px away. Near 1: the frame could as
+        well lie elsewhere. 0 where it was not looked for.
+    residual : numpy.ndarray
+        float64: standard deviation of its difference to the template, in the movie's units.
+    uncertainty : numpy.ndarray
+        float64, px: standard error of the shift that the residual makes likely. It knows nothing of
+        motion that is not a translation.
+    gain : numpy.ndarray
+        float64: contrast of the frame over the template's.
+    flags : dict of str to numpy.ndarray
+        bool: ``non_finite``, ``black``, ``flash``, ``torn``, ``duplicate``, ``low_confidence``,
+        ``at_limit``, ``not_converged``, ``given``.
+    interpolated : numpy.ndarray
+        bool: the shift is not the frame's own but lies between its neighbours'.
+    """
+
+    similarity_before: np.ndarray
+    similarity: np.ndarray
+    peak: np.ndarray
+    ratio: np.ndarray
+    residual: np.ndarray
+    uncertainty: np.ndarray
+    gain: np.ndarray
+    flags: dict[str, np.ndarray]
+    interpolated: np.ndarray
+
+    @property
+    def flagged(self) -> np.ndarray:
+        """bool: frames with any flag. They shape no template."""
+        return np.any(list(self.flags.values()), axis=0)
+
+    @classmethod
+    def of(cls, frames: dict[str, np.ndarray]) -> FrameQuality:
+        """From what the extension returns."""
+        values = dict(frames)
+        bits = values.pop("flags")
+        return cls(
+            flags={
+                name: (bits & (1 << bit)).astype(bool) for bit, name in enumerate(_core.FRAME_FLAGS)
+            },
+            interpolated=values.pop("is_interpolated"),
+            **values,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MotionEstimate:
+    """The motion of a movie.
+
+    Attributes
+    ----------
+    shifts : numpy.ndarray
+        float64 ``(frame, 2)``, px, ``(height, width)``: the correction to add to the content's
+        position. NaN (only without refinement) for a frame without any finite pixel.
+    template : numpy.ndarray
+        float32 ``(height, width)``: the mean of the registered frames that have no flag; NaN where
+        no frame lies. Without refinement, the tree's.
+    quality : FrameQuality or None
+        What is known of every frame; None without refinement.
+    valid : tuple of slice
+        Rows and columns of the corrected movie on which at least 95 % of the frames lie: a few wild
+        frames do not shrink it.
+    stats : dict
+        ``counts`` of what the tree did: ``leaves`` and ``nodes`` and ``runs`` of each,
+        ``registrations`` of pairs (and those ``spared``), ``warps``, ``spectra``, exact sums round
+        a displacement (``windows``) and at one (``points``), ``refinements`` (registrations that a
+        finer grid was asked for), ``fallbacks`` (those that went to the full-size registrar) and
+        the ``extra_spectra`` of these two. ``planned``: the same from the plan, with nothing
+        spared. ``repaired`` and ``dead``: numbers of frames with some and with only non-finite
+        pixels. ``passes``: readings of the movie to refine, and how far shifts ``moved`` in each
+        (root mean square, px).
+    """
+
+    shifts: np.ndarray
+    template: np.ndarray
+    quality: FrameQuality | None = None
+    valid: tuple[slice, slice] = (slice(None), slice(None))
+    stats: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # all-NaN columns
+            low, high = np.nanmin(self.shifts, axis=0), np.nanmax(self.shifts, axis=0)
+        height, width = (f"{a:.2f} to {b:.2f}" for a, b in zip(low, high))
+        flagged = "" if self.quality is None else f", {self.quality.flagged.sum()} flagged"
+        return (
+            f"<MotionEstimate: {len(self.shifts)} frames of "
+            f"{self.template.shape[0]}x{self.template.shape[1]}, "
+            f"height {height} px, width {width} px{flagged}>"
+        )

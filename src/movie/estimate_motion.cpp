@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// The estimate: the tree, then readings of the movie in which frames are fitted to their mean.
+#include "stillscope/movie/estimate_motion.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "stillscope/core/error.hpp"
+#include "stillscope/quality/frame_flags.hpp"
+#include "stillscope/refine/refine_pass.hpp"
+#include "stillscope/tree/chunk_merger.hpp"
+#include "stillscope/tree/reduction.hpp"
+
+namespace stillscope {
+namespace {
+
+/// Shifts that move less than this from one reading to the next [px, root mean square] have
+/// arrived.
+constexpr double arrived = 0.004;
+/// What all frames have in common is no motion.
+constexpr double common_share = 0.95;
+/// The template is believed where this share of the frames lies.
+constexpr double believed_share = 0.5;
+
+std::size_t default_chunk(Extent extent) {
+  constexpr std::size_t pixels = std::size_t{1} << 26;
+  return std::clamp<std::size_t>(pixels / extent.area(), 16, 256);
+}
+
+/// Frames read at once after the tree; whole groups of the mean.
+std::size_t block_size(Extent extent) {
+  constexpr std::size_t group = MeanTemplate::group;
+  return std::clamp<std::size_t>(default_chunk(extent) / 4 / group, 1, 8) * group;
+}
+
+template <Pixel T>
+class MotionEstimator {
+ public:
+  MotionEstimator(MovieSource<T>& movie, const EstimateSettings& settings, const Executor& executor)
+      : movie_(movie),
+        settings_(settings),
+        executor_(executor),
+        frames_(movie.size()),
+        extent_(movie.extent()),
+        has_quality_(settings.refine.passes > 0),
+        plain_(extent_),
+        states_(frames_) {}
+
+  MovieMotion operator()() {
+    MovieMotion motion;
+    static_cast<MotionEstimate&>(motion) = run_tree();
+    for (std::size_t i = 0; i < frames_; ++i) states_[i].fit.shift = motion.shifts[i];
+    if (has_quality_ && !motion.merged.is_empty()) {
+      refine(motion);
+      interpolate(motion);
+      for (std::size_t i = 0; i < frames_; ++i) motion.shifts[i] = states_[i].fit.shift;
+    }
+    return motion;
+  }
+
+ private:
+  /// Where every frame is, roughly: chunk by chunk. Looks at each frame meanwhile.
+  MotionEstimate run_tree() {
+    const std::size_t chunk =
+        std::min(settings_.chunk == 0 ? default_chunk(extent_) : settings_.chunk, frames_);
+    ChunkSettings upper = settings_.tree;
+    if (upper.aggregation == Aggregation::mean) upper.warped_values = WarpedValues::by_type;
+    ChunkMerger merger(upper, extent_, executor_);
+    std::vector<FrameStatistics> statistics(frames_);
+    AlignedBuffer<T> last;  // of the chunk before
+    for (std::size_t begin = 0; begin < frames_; begin += chunk) {
+      const std::size_t end = std::min(begin + chunk, frames_);
+      const MovieView<const T> view = movie_.read(begin, end);
+      std::vector<std::uint16_t> flags;
+      if (has_quality_) {
+        look(view, begin, last, statistics);
+        flags = flag_frames(std::span(statistics).subspan(begin, end - begin));
+        add_given(begin, flags);
+        keep_some(flags);
+      }
+      const ChosenFrames<T> chosen{view, flags};
+      const TreePlan plan = plan_tree(view.size(), 0, settings_.tree.npart);
+      merger.add(TreeReducer<T, ChosenFrames<T>>(chosen, plan, settings_.tree, {})(executor_),
+                 begin);
+    }
+    if (has_quality_) {
+      std::vector<std::uint16_t> flags = flag_frames(statistics);
+      add_given(0, flags);
+      for (std::size_t i = 0; i < frames_; ++i) states_[i].flags = flags[i];
+    }
+    return merger.finish();
+  }
+
+  /// Statistics of a chunk's frames, and their share in the plain mean.
+  void look(const MovieView<const T>& view, std::size_t begin, AlignedBuffer<T>& last,
+            std::vector<FrameStatistics>& statistics) {
+    executor_.for_each(view.size(), [&](std::size_t i) {
+      FrameView<const T> before;
+      if (i > 0) before = view[i - 1];
+      if (i == 0 && begin > 0) before = FrameView<const T>(last.data(), extent_);
+      statistics[begin + i] = frame_statistics<T>(view[i], begin + i > 0 ? &before : nullptr);
+    });
+    constexpr std::size_t group = MeanTemplate::group;
+    FrameCopies<T> copies;
+    for (std::size_t first = 0; first < view.size(); first += group) {
+      copies.clear();
+      std::vector<RegisteredFrame<T>> frames;
+      for (std::size_t i = first; i < std::min(first + group, view.size()); ++i) {
+        if (statistics[begin + i].non_finite > 0) continue;
+        frames.push_back(
+            {view[i].has_contiguous_rows() ? view[i] : copies.contiguous(view[i]), Shift{}});
+      }
+      plain_.template add<T>(frames, executor_);
+    }
+    last.reserve(extent_.area());
+    const FrameView<const T> final = view[view.size() - 1];
+    for (std::size_t y = 0; y < extent_.height; ++y) {
+      for (std::size_t x = 0; x < extent_.width; ++x) {
+        last.data()[y * extent_.width + x] = final(y, x);
+      }
+    }
+  }
+
+  void add_given(std::size_t begin, std::vector<std::uint16_t>& flags) const {
+    if (settings_.bad_frames.empty()) return;
+    for (std::size_t i = 0; i < flags.size(); ++i) {
+      if (settings_.bad_frames[begin + i] != 0) flags[i] |= flag_given;
+    }
+  }
+
+  /// A chunk of which every frame is flagged still needs a template.
+  static void keep_some(std::vector<std::uint16_t>& flags) {
+    if (std::all_of(flags.begin(), flags.end(), [](std::uint16_t f) { return f != 0; })) {
+      flags.clear();
+    }
+  }
+
+  void refine(MovieMotion& motion) {
+    MeanTemplate mean(extent_);
+    PassSettings pass;
+    pass.fit = {settings_.refine.has_brightness, settings_.refine.robust};
+    pass.max_shift = settings_.max_shift;
+    pass.least_ratio = settings_.least_ratio;
+    const double highpass = settings_.refine.highpass;
+
+    motion.plain_mean = AlignedBuffer<float>(extent_.area());
+    plain_.mean(motion.plain_mean.data());
+    std::optional<ReferenceTemplate> plain;
+    if (plain_.frames() > 0)
+      plain.emplace(view_of(motion.plain_mean), Area::of(extent_), std::span<const float>{}, 0.0);
+
+    // The first reading's template is the tree's.
+    const Slot slot = aggregate_slot;
+    Area area = covered(motion.shifts);
+    FrameView<const float> from = motion.merged[slot];
+    std::size_t shaped = frames_;
+    ShiftList before = motion.shifts;
+    while (motion.passes < settings_.refine.passes) {
+      const ReferenceTemplate reference(from, area, settings_.weights, highpass);
+      std::optional<LocatorTarget> target;
+      if (motion.passes == 0 && LocatorTarget::can_locate(extent_)) {
+        target.emplace(reference.detail(), shaped, highpass);
+      }
+      mean.clear();
+      RefinePass<T> run(reference, target ? &*target : nullptr,
+                        motion.passes == 0 && plain ? &*plain : nullptr, pass);
+      const std::size_t block = block_size(extent_);
+      for (std::size_t begin = 0; begin < frames_; begin += block) {
+        const std::size_t end = std::min(begin + block, frames_);
+        run(movie_.read(begin, end), std::span(states_).subspan(begin, end - begin), mean,
+            executor_);
+      }
+      ++motion.passes;
+      if (motion.passes == 1) flag_torn();
+      motion.moved.push_back(distance(before));
+      if (mean.frames() == 0) break;
+      shaped = mean.frames();
+      area = mean.common(believed_share);
+      motion.mean.reserve(extent_.area());
+      mean.mean(motion.mean.data());
+      motion.common = mean.common(common_share);
+      from = view_of(motion.mean);
+      if (motion.moved.back() < arrived) break;
+    }
+    describe(motion);
+  }
+
+  /// Where no frame's border lies on the tree's template, but for a few wild frames'.
+  [[nodiscard]] Area covered(const ShiftList& shifts) const {
+    const auto inner = [&](auto&& value, std::size_t n) {
+      std::vector<double> values;
+      for (const Shift& shift : shifts) {
+        if (shift.is_finite()) values.push_back(value(shift));
+      }
+      std::sort(values.begin(), values.end());
+      const auto at = [&](double share) {
+        return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+      };
+      const double low = values.empty() ? 0.0 : std::min(0.0, at(0.02));
+      const double high = values.empty() ? 0.0 : std::max(0.0, at(0.98));
+      const auto size = static_cast<double>(n);
+      // Half of the frame is better than nothing.
+      const double begin = std::min(std::ceil(high) + 1.0, std::floor(size / 4));
+      const double end = std::max(size + std::floor(low) - 1.0, std::ceil(3 * size / 4));
+      return std::pair{static_cast<std::ptrdiff_t>(begin), static_cast<std::ptrdiff_t>(end)};
+    };
+    const auto [top, bottom] = inner([](const Shift& s) { return s.height; }, extent_.height);
+    const auto [left, right] = inner([](const Shift& s) { return s.width; }, extent_.width);
+    return {top, bottom, left, right};
+  }
+
+  [[nodiscard]] FrameView<const float> view_of(const AlignedBuffer<float>& plane) const {
+    return {plane.data(), extent_};
+  }
+
+  void flag_torn() {
+    std::vector<StripReport> reports(frames_);
+    std::vector<std::uint16_t> ignored(frames_);
+    for (std::size_t i = 0; i < frames_; ++i) {
+      const FrameFit& fit = states_[i].fit;
+      ignored[i] = states_[i].flags;
+      reports[i].is_known = fit.has_converged;
+      for (std::size_t k = 0; k < FrameFit::bands; ++k) {
+        reports[i].apart[2 * k] = static_cast<float>(fit.band_shifts[k].height);
+        reports[i].apart[2 * k + 1] = static_cast<float>(fit.band_shifts[k].width);
+        reports[i].residual[k] = static_cast<float>(fit.band_residuals[k] / (fit.gain * fit.gain));
+      }
+    }
+    const std::vector<bool> torn = find_torn(reports, ignored);
+    for (std::size_t i = 0; i < frames_; ++i) {
+      if (torn[i]) states_[i].flags |= flag_torn_bit;
+    }
+  }
+
+  /// How far the shifts of frames without a flag are from `before`, but for a constant.
+  double distance(ShiftList& before) const {
+    Shift mean;
+    double count = 0.0;
+    const auto step = [&](std::size_t i) { return states_[i].fit.shift - before[i]; };
+    const auto counts = [&](std::size_t i) {
+      return states_[i].flags == 0 && before[i].is_finite();
+    };
+    for (std::size_t i = 0; i < frames_; ++i) {
+      if (!counts(i)) continue;
+      mean += step(i);
+      count += 1.0;
+    }
+    double squares = 0.0;
+    for (std::size_t i = 0; i < frames_; ++i) {
+      if (counts(i)) {
+        const double height = step(i).height - mean.height / count;
+        const double width = step(i).width - mean.width / count;
+        squares += 0.5 * (height * height + width * width);
+      }
+      before[i] = states_[i].fit.shift;
+    }
+    return count > 0.0 ? std::sqrt(squares / count) : 0.0;
+  }
+
+  void describe(MovieMotion& motion) const {
+    motion.frames.resize(frames_);
+    for (std::size_t i = 0; i < frames_; ++i) {
+      const FrameState& state = states_[i];
+      FrameQuality& frame = motion.frames[i];
+      frame.similarity_before = state.similarity_before;
+      frame.similarity = state.fit.similarity;
+      frame.peak = state.location.noise > 0.0 ? state.location.peak / state.location.noise : 0.0;
+      frame.ratio = state.location.ratio();
+      frame.residual = state.fit.sigma;
+      frame.uncertainty = state.fit.uncertainty;
+      frame.gain = state.fit.gain;
+      frame.flags = state.flags;
+    }
+  }
+
+  /// Frames with a flag, but for duplicates, move as those before and after them do.
+  void interpolate(MovieMotion& motion) {
+    const auto is_good = [&](std::size_t i) {
+      return (states_[i].flags & ~static_cast<unsigned>(keep_their_shift)) == 0;
+    };
+    constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+    std::size_t before = none;
+    std::size_t i = 0;
+    while (i < frames_) {
+      if (is_good(i)) {
+        before = i++;
+        continue;
+      }
+      std::size_t after = i;
+      while (after < frames_ && !is_good(after)) ++after;
+      for (; i < after; ++i) {
+        Shift& shift = states_[i].fit.shift;
+        motion.frames[i].is_interpolated = true;
+        if (before == none && after == frames_) {
+          shift = {};  // Nothing is known of any frame: none is moved.
+        } else if (before == none) {
+          shift = states_[after].fit.shift;
+        } else if (after == frames_) {
+          shift = states_[before].fit.shift;
+        } else {
+          const Shift& a = states_[before].fit.shift;
+          const Shift& b = states_[after].fit.shift;
+          const double t = static_cast<double>(i - before) / static_cast<double>(after - before);
+          shift = {a.height + t * (b.height - a.height), a.width + t * (b.width - a.width)};
+        }
+      }
+    }
+  }
+
+  static constexpr std::uint16_t flag_torn_bit = stillscope::flag_torn;
+  /// Flags of frames whose shift is as good as any.
+  static constexpr std::uint16_t keep_their_shift = flag_duplicate | flag_not_converged;
+
+  MovieSource<T>& movie_;
+  const EstimateSettings& settings_;
+  const Executor& executor_;
+  std::size_t frames_;
+  Extent extent_;
+  bool has_quality_;
+  MeanTemplate plain_;
+  std::vector<FrameState> states_;
+};
+
+}  // namespace
+
+void EstimateSettings::validate(std::size_t frames, Extent extent) const {
+  tree.validate();
+  if (max_shift && !(*max_shift > 0.0)) throw_invalid("max_shift", "more than 0 px", *max_shift);
+  if (!(refine.robust >= 0.0)) throw_invalid("robust", "at least 0", refine.robust);
+  if (!(refine.highpass >= 0.0)) throw_invalid("highpass", "at least 0 px", refine.highpass);
+  if (!(least_ratio >= 0.0)) throw_invalid("least_ratio", "at least 0", least_ratio);
+  if (!bad_frames.empty() && bad_frames.size() != frames) {
+    throw_invalid("bad_frames", std::to_string(frames) + " values, one a frame", bad_frames.size());
+  }
+  if (!weights.empty() && weights.size() != extent.area()) {
+    throw_invalid("weights", std::to_string(extent.area()) + " values, one a pixel",
+                  weights.size());
+  }
+}
+
+template <Pixel T>
+MovieMotion estimate_motion(MovieSource<T>& movie, const EstimateSettings& settings,
+                            const Executor& executor) {
+  if (movie.size() == 0) throw_invalid("movie", "at least one frame", "none");
+  if (movie.extent().area() == 0) {
+    throw_invalid("movie", "frames with pixels", to_string(movie.extent()));
+  }
+  settings.validate(movie.size(), movie.extent());
+  return MotionEstimator<T>(movie, settings, executor)();
+}
+
+template <Pixel T>
+MovieMotion estimate_motion(const MovieView<const T>& movie, const EstimateSettings& settings,
+                            const Executor& executor) {
+  ViewSource<T> source(movie);
+  return estimate_motion<T>(source, settings, executor);
+}
+
+#define STILLSCOPE_INSTANTIATE(T)                                                                  \
+  template MovieMotion estimate_motion(MovieSource<T>&, const EstimateSettings&, const Executor&); \
+  template MovieMotion estimate_motion(const MovieView<const T>&, const EstimateSettings&,         \
+                                       const Executor&);
+STILLSCOPE_FOR_EACH_PIXEL(STILLSCOPE_INSTANTIATE)
+#undef STILLSCOPE_INSTANTIATE
+
+}  // namespace stillscope

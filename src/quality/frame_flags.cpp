@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "stillscope/quality/frame_flags.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "stillscope/core/rows.hpp"
+
+namespace stillscope {
+namespace {
+
+/// Frames on each side that a frame is compared with.
+constexpr std::size_t neighbours = 30;
+/// A normal distribution's standard deviation, in median absolute deviations.
+constexpr double deviations = 1.4826;
+
+/// The median; reorders `values`. NaN where there are none.
+double median(std::vector<double>& values) {
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Median of `value(i)` over up to `reach` frames on each side of `centre`, of those that
+/// `counts(i)`; and their spread about it.
+template <class Value, class Counts>
+std::pair<double, double> median_round(std::size_t centre, std::size_t n, std::size_t reach,
+                                       Value&& value, Counts&& counts,
+                                       std::vector<double>& scratch) {
+  const std::size_t begin = centre > reach ? centre - reach : 0;
+  const std::size_t end = std::min(n, centre + reach + 1);
+  scratch.clear();
+  for (std::size_t i = begin; i < end; ++i) {
+    if (counts(i)) scratch.push_back(value(i));
+  }
+  const double middle = median(scratch);
+  for (double& v : scratch) v = std::fabs(v - middle);
+  return {middle, deviations * median(scratch)};
+}
+
+template <Pixel T>
+bool is_same(const FrameView<const T>& a, const FrameView<const T>& b) {
+  for (std::size_t y = 0; y < a.height(); ++y) {
+    if (a.has_contiguous_rows() && b.has_contiguous_rows()) {
+      if (std::memcmp(a.row(y), b.row(y), a.width() * sizeof(T)) != 0) return false;
+      continue;
+    }
+    for (std::size_t x = 0; x < a.width(); ++x) {
+      const T left = a(y, x);
+      const T right = b(y, x);
+      if (std::memcmp(&left, &right, sizeof(T)) != 0) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+template <Pixel T>
+FrameStatistics frame_statistics(const FrameView<const T>& frame,
+                                 const FrameView<const T>* before) {
+  FrameStatistics statistics;
+  std::vector<T> gathered;
+  const std::size_t width = frame.width();
+  double total = 0.0;
+  T lowest = frame(0, 0);
+  if constexpr (std::is_floating_point_v<T>) lowest = std::numeric_limits<T>::infinity();
+  T highest = std::is_floating_point_v<T> ? static_cast<T>(-lowest) : lowest;
+  for (std::size_t y = 0; y < frame.height(); ++y) {
+    const T* row = contiguous_row(frame, y, gathered);
+    total += static_cast<double>(pixel_kernels<T>().sum(row, width));
+    pixel_kernels<T>().range(row, width, &lowest, &highest);
+  }
+  statistics.mean = total / static_cast<double>(frame.extent().area());
+  statistics.lowest = static_cast<double>(lowest);
+  statistics.highest = static_cast<double>(highest);
+  if constexpr (std::is_floating_point_v<T>) {
+    if (!std::isfinite(total)) {
+      double sum = 0.0;
+      std::size_t finite = 0;
+      for (std::size_t y = 0; y < frame.height(); ++y) {
+        for (std::size_t x = 0; x < width; ++x) {
+          const auto pixel = static_cast<double>(frame(y, x));
+          if (!std::isfinite(pixel)) continue;
+          if (finite++ == 0) statistics.lowest = statistics.highest = pixel;
+          statistics.lowest = std::min(statistics.lowest, pixel);
+          statistics.highest = std::max(statistics.highest, pixel);
+          sum += pixel;
+        }
+      }
+      statistics.non_finite = frame.extent().area() - finite;
+      statistics.mean = finite > 0 ? sum / static_cast<double>(finite) : 0.0;
+      if (finite == 0) statistics.lowest = statistics.highest = 0.0;
+    }
+  }
+  statistics.is_duplicate = before != nullptr && is_same(frame, *before);
+  return statistics;
+}
+
+#define STILLSCOPE_INSTANTIATE(T) \
+  template FrameStatistics frame_statistics(const FrameView<const T>&, const FrameView<const T>*);
+STILLSCOPE_FOR_EACH_PIXEL(STILLSCOPE_INSTANTIATE)
+#undef STILLSCOPE_INSTANTIATE
+
+std::vector<std::uint16_t> flag_frames(std::span<const FrameStatistics> frames) {
+  constexpr double spread_limit = 6.0;
+  constexpr double flash_share = 0.15;  // of the brightness above the darkest pixels
+  constexpr double black_share = 0.3;
+  const std::size_t n = frames.size();
+  std::vector<std::uint16_t> flags(n, 0);
+  std::vector<double> scratch;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto counts = [&](std::size_t k) { return frames[k].non_finite == 0 || k == i; };
+    const auto [mean, spread] = median_round(
+        i, n, neighbours, [&](std::size_t k) { return frames[k].mean; }, counts, scratch);
+    const auto [lowest, unused] = median_round(
+        i, n, neighbours, [&](std::size_t k) { return frames[k].lowest; }, counts, scratch);
+    const auto [broken, unused2] = median_round(
+        i, n, neighbours, [&](std::size_t k) { return static_cast<double>(frames[k].non_finite); },
+        [](std::size_t) { return true; }, scratch);
+    // Above zero, or where frames reach below that, above their lowest pixels.
+    const double brightness = mean - lowest;
+    const double off = frames[i].mean - mean;
+    if (off > std::max(spread_limit * spread, flash_share * brightness)) flags[i] |= flag_flash;
+    if (off < -std::max(spread_limit * spread, black_share * brightness)) flags[i] |= flag_black;
+    const auto count = static_cast<double>(frames[i].non_finite);
+    if (count > 2.0 * broken) flags[i] |= flag_non_finite;
+    if (frames[i].is_duplicate) flags[i] |= flag_duplicate;
+  }
+  return flags;
+}
+
+std::vector<bool> find_torn(std::span<const StripReport> frames,
+                            std::span<const std::uint16_t> ignored) {
+  constexpr std::size_t near = 3;       // frames on each side whose strips lie alike
+  constexpr double spread_limit = 8.0;  // [standard deviations]
+  constexpr double least_apart = 0.4;   // [px]
+  constexpr double least_growth = 1.3;  // of a residual
+  constexpr std::size_t strips = StripReport::strips;
+  const std::size_t n = frames.size();
+  std::vector<bool> torn(n, false);
+  const auto counts = [&](std::size_t i) { return frames[i].is_known && ignored[i] == 0; };
+  std::vector<double> scratch;
+  std::vector<double> off(n);
+  const auto look = [&](auto&& value, auto&& is_off) {
+    for (std::size_t i = 0; i < n; ++i) {
+      off[i] = frames[i].is_known
+                   ? value(i) - median_round(i, n, near, value, counts, scratch).first
+                   : 0.0;
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      if (!frames[i].is_known) continue;
+      const double spread =
+          median_round(
+              i, n, neighbours, [&](std::size_t k) { return off[k]; }, counts, scratch)
+              .second;
+      if (is_off(off[i], spread, value(i))) torn[i] = true;
+    }
+  };
+  for (std::size_t k = 0; k < 2 * strips; ++k) {
+    look([&](std::size_t i) { return static_cast<double>(frames[i].apart[k]); },
+         [&](double apart, double spread, double) {
+           return std::fabs(apart) > std::max(least_apart, spread_limit * spread);
+         });
+  }
+  for (std::size_t k = 0; k < strips; ++k) {
+    look([&](std::size_t i) { return static_cast<double>(frames[i].residual[k]); },
+         [&](double more, double spread, double value) {
+           return more > spread_limit * spread && value > least_growth * (value - more);
+         });
+  }
+  return torn;
+}
+
+}  // namespace stillscope
