@@ -58,10 +58,12 @@ struct Work {
   }
 };
 
+const auto tree_alone = EstimateSettings::tree_alone(EstimateSettings().tree);
+
 template <Pixel T>
 const Work& work() {
   static const Work instance = [] {
-    const MotionEstimate motion = estimate_motion(movie<T>().view());
+    const MotionEstimate motion = estimate_motion(movie<T>().view(), tree_alone);
     return Work{motion.counts, frames - motion.counts.leaves};
   }();
   return instance;
@@ -370,9 +372,9 @@ void floor_merge_templates(benchmark::State& state, double per_frame) {
 template <Pixel T>
 void whole_estimate(benchmark::State& state) {
   const auto& input = movie<T>();
-  const MotionEstimate motion = estimate_motion(input.view());
+  const MotionEstimate motion = estimate_motion(input.view(), tree_alone);
   require(residual(motion.shifts, input.displacement) < 0.2, "estimated motion");
-  for (auto _ : state) benchmark::DoNotOptimize(estimate_motion(input.view()));
+  for (auto _ : state) benchmark::DoNotOptimize(estimate_motion(input.view(), tree_alone));
   set_per_frame(state, 1.0 / static_cast<double>(frames));
 }
 

@@ -31,19 +31,21 @@ std::vector<T> pixels_from(const std::string& path) {
   return pixels;
 }
 
+const auto tree_alone = EstimateSettings::tree_alone(EstimateSettings().tree);
+
 }  // namespace
 
 /// Found by its name.
 template <Pixel T>
 [[gnu::noinline]] MotionEstimate counted_estimate(const MovieView<const T>& movie) {
-  return estimate_motion(movie);
+  return estimate_motion(movie, tree_alone);
 }
 
 template <Pixel T>
 int count(const std::string& path) {
   const auto pixels = pixels_from<T>(path);
   const MovieView<const T> movie(pixels.data(), frames, extent);
-  const ShiftList expected = estimate_motion(movie).shifts;
+  const ShiftList expected = estimate_motion(movie, tree_alone).shifts;
   require(counted_estimate(movie).shifts == expected, "the same shifts again");
   std::printf("%zu\n", frames);
   return EXIT_SUCCESS;

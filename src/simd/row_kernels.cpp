@@ -256,7 +256,40 @@ inline __attribute__((always_inline)) void weigh(const WeightedRows& in, std::si
   for (std::size_t i = 0; i < count; ++i) totals[i] *= in.factor;
 }
 
+/// The same for a number of rows that is known when this is compiled.
+template <std::size_t rows>
+void weigh_few(const WeightedRows& in, std::size_t n, float* out) {
+  // Copies, which no store can be suspected of changing.
+  const float* row[rows];
+  Floats weight[rows];
+  for (std::size_t k = 0; k < rows; ++k) {
+    row[k] = in.rows[k];
+    weight[k] = Floats{} + in.weights[k];
+  }
+  const float offset = in.offset;
+  const float factor = in.factor;
+  std::size_t x = 0;
+  for (; x + 16 <= n; x += 16) {
+    Floats a{};
+    Floats b{};
+#pragma GCC unroll 8
+    for (std::size_t k = 0; k < rows; ++k) {
+      a += weight[k] * load<Floats>(row[k] + x);
+      b += weight[k] * load<Floats>(row[k] + x + 8);
+    }
+    store((a + offset) * factor, out + x);
+    store((b + offset) * factor, out + x + 8);
+  }
+  for (; x < n; ++x) {
+    float sum = 0.0F;
+    for (std::size_t k = 0; k < rows; ++k) sum += in.weights[k] * row[k][x];
+    out[x] = (sum + offset) * factor;
+  }
+}
+
 void weighted_sum(const WeightedRows& in, std::size_t n, float* out) {
+  if (in.count == 2) return weigh_few<2>(in, n, out);
+  if (in.count == 4) return weigh_few<4>(in, n, out);
   std::size_t x = 0;
   for (; x + 32 <= n; x += 32) {
     Floats totals[4];

@@ -140,7 +140,7 @@ TEMPLATE_TEST_CASE("Serially, a second estimate asks for no frame's memory", "[a
   for (const RegistrarKind registrar : {RegistrarKind::coarse_to_fine, RegistrarKind::fft}) {
     for (const std::size_t chunk : {0, 7}) {
       for (const Aggregation aggregation : {Aggregation::mean, Aggregation::max}) {
-        EstimateSettings settings{.chunk = chunk};
+        EstimateSettings settings = EstimateSettings::tree_alone({}, chunk);
         settings.tree.registrar = registrar;
         settings.tree.aggregation = aggregation;
         CAPTURE(static_cast<int>(registrar), chunk, static_cast<int>(aggregation));

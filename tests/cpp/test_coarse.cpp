@@ -368,7 +368,7 @@ TEMPLATE_TEST_CASE("A movie's shifts and template are the full-size registrar's,
   }
   for (const std::size_t chunk : {0, 4}) {
     CAPTURE(chunk);
-    EstimateSettings settings{.chunk = chunk};
+    EstimateSettings settings = EstimateSettings::tree_alone({}, chunk);
     const auto fast = estimate_motion<TestType>(movie.view(), settings, SerialExecutor());
     settings.tree.registrar = RegistrarKind::fft;
     const auto full = estimate_motion<TestType>(movie.view(), settings, SerialExecutor());

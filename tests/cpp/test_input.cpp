@@ -197,8 +197,7 @@ TEST_CASE("A dead group, chunk or node leaves the others as they are", "[input][
   const auto movie = test::moving_scene<float>(18, extent, 2.0, 3.0, 106);
   auto holed = movie;
   for (std::size_t t = 9; t < 18; ++t) holed.set(t, test::Image<float>(extent, nan));
-  EstimateSettings settings;
-  settings.chunk = 9;
+  const EstimateSettings settings = EstimateSettings::tree_alone({}, 9);
   const MotionEstimate estimate = estimate_motion<float>(holed.view(), settings, SerialExecutor());
   const MovieView<const float> first_chunk(movie.pixels.data(), 9, extent);
   const MotionEstimate alone = est_motion_chunk<float>(first_chunk, settings.tree);

@@ -39,9 +39,7 @@ bool same_bits(const MotionEstimate& a, const MotionEstimate& b) {
 }
 
 EstimateSettings in_chunks(std::size_t chunk) {
-  EstimateSettings settings;
-  settings.chunk = chunk;
-  return settings;
+  return EstimateSettings::tree_alone(EstimateSettings().tree, chunk);
 }
 
 TEMPLATE_TEST_CASE("The known motion of a smooth movie is found", "[movie][truth]", std::uint8_t,

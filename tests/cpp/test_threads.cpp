@@ -204,7 +204,7 @@ void check_same_bits(const MotionEstimate& a, const MotionEstimate& b) {
 template <Pixel T, class Make>
 void check_threads(const test::Movie<T>& movie, const ChunkSettings& tree, Make&& make) {
   for (const std::size_t chunk : {0, 7}) {
-    const EstimateSettings settings{tree, chunk};
+    const auto settings = EstimateSettings::tree_alone(tree, chunk);
     const MotionEstimate serial = estimate_motion<T>(movie.view(), settings, SerialExecutor());
     for (const std::size_t threads : {1, 2, 3, 8}) {
       for (int repeat = 0; repeat < 2; ++repeat) {
@@ -227,7 +227,8 @@ void check_variants(Make&& make) {
   const ChunkSettings choosy{.alt_error = 0.2, .circ_thres = 0.5, .max_sh = 30};
   check_threads<T>(movie, choosy, make);
   // Some frames are good and some are not, else that was no test.
-  const auto estimate = estimate_motion<T>(movie.view(), {choosy, 7}, SerialExecutor());
+  const auto estimate = estimate_motion<T>(
+      movie.view(), EstimateSettings::tree_alone(choosy, 7), SerialExecutor());
   CHECK_FALSE(estimate.few_good.empty());
   CHECK(estimate.few_good.size() < estimate.counts.leaves);
   check_threads<T>(restless<T>(10, {256, 261}, seed), {}, make);

@@ -51,6 +51,16 @@ struct EstimateSettings {
   /// order, or nothing.
   std::span<const float> weights = {};
 
+  /// The tree's shifts as they are, in chunks of `chunk` frames; 0: as above.
+  [[nodiscard]] static EstimateSettings tree_alone(const ChunkSettings& tree = {},
+                                                   std::size_t chunk = 0) {
+    EstimateSettings settings;
+    settings.tree = tree;
+    settings.chunk = chunk;
+    settings.refine.passes = 0;
+    return settings;
+  }
+
   /// Throws `std::invalid_argument` naming the first option that is out of range.
   void validate(std::size_t frames, Extent extent) const;
 };

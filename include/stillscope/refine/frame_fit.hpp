@@ -65,9 +65,11 @@ class FrameFitter {
     FrameFit fit = start;
     fit.has_converged = false;
     fit.evaluations = 0;
+    // The way there needs a part of the rows only; where it ends, all of them count.
+    std::size_t row_step = start.sigma > 0.0 ? 1 : coarse_step;
     while (fit.evaluations < most_evaluations) {
       ++fit.evaluations;
-      const Evaluation at = evaluate(frame, reference, fit);
+      const Evaluation at = evaluate(frame, reference, fit, row_step);
       if (!at.normal.is_regular()) break;
       if (!update_brightness(at, fit)) break;
       Shift step = at.normal.solve(at.sums.height, at.sums.width);
@@ -78,11 +80,12 @@ class FrameFitter {
       const double moved = std::max(std::fabs(step.height), std::fabs(step.width));
       if (!(moved < longest_step + 1.0)) break;  // not a number
       fit.uncertainty = at.normal.error() * fit.sigma / fit.gain;
-      if (moved < tolerance && fit.evaluations > (start.sigma > 0.0 ? 0 : 1)) {
+      if (moved < tolerance && row_step == 1) {
         fit.has_converged = true;
         describe_bands(at, reference, step, fit);
         break;
       }
+      row_step = moved < coarse_tolerance ? 1 : coarse_step;
     }
     const Shift moved = fit.shift - start.shift;
     if (!fit.has_converged ||
@@ -93,12 +96,12 @@ class FrameFitter {
     return fit;
   }
 
-  /// Correlation of a frame with the template at a given shift, as it is.
+  /// Correlation of a frame with the template at a given shift, as it is; from a part of the rows.
   double similarity(const FrameView<const T>& frame, const ReferenceTemplate& reference,
                     Shift shift) {
     FrameFit fit;
     fit.shift = shift;
-    const Evaluation at = evaluate(frame, reference, fit);
+    const Evaluation at = evaluate(frame, reference, fit, coarse_step);
     return !at.area.is_empty() && update_brightness(at, fit) ? fit.similarity : 0.0;
   }
 
@@ -107,10 +110,14 @@ class FrameFitter {
   static constexpr double longest_step = 1.0;  // [px]
   /// A step is wrong by a tenth of itself, or less.
   static constexpr double tolerance = 0.02;  // [px]
+  /// After such a step, the next one is likely to be below the tolerance.
+  static constexpr double coarse_tolerance = 0.1;  // [px]
+  static constexpr std::size_t coarse_step = 4;
 
   struct Evaluation {
     Area area;
     Normal normal;
+    std::size_t pixels = 0;  // that were looked at
     FitSums sums;
     std::array<FitSums, FrameFit::bands> bands;
   };
@@ -125,10 +132,10 @@ class FrameFitter {
     return area.top + static_cast<std::ptrdiff_t>(area.height() * band / FrameFit::bands);
   }
 
-  /// The residual at the fit's shift, and what it says. Frames are never interpolated: their noise
-  /// would be smoothed, more or less as the shift has it.
+  /// The residual at the fit's shift, in every `row_step`th row, and what it says. Frames are never
+  /// interpolated: their noise would be smoothed, more or less as the shift has it.
   Evaluation evaluate(const FrameView<const T>& frame, const ReferenceTemplate& reference,
-                      const FrameFit& fit) {
+                      const FrameFit& fit, std::size_t row_step) {
     const auto [row_offset, row_rest] = nearest(fit.shift.height);
     const auto [column_offset, column_rest] = nearest(fit.shift.width);
     Evaluation at;
@@ -162,7 +169,9 @@ class FrameFitter {
                           : std::numeric_limits<float>::max();
     for (std::size_t band = 0; band < FrameFit::bands; ++band) {
       const std::ptrdiff_t end = band_begin(at.area, band + 1);
-      for (std::ptrdiff_t y = band_begin(at.area, band); y < end; ++y) {
+      for (std::ptrdiff_t y = band_begin(at.area, band); y < end;
+           y += static_cast<std::ptrdiff_t>(row_step)) {
+        at.pixels += width;
         std::array<const float*, 4> rows;
         for (std::size_t k = 0; k < 4; ++k) {
           rows[k] = reference.coefficients(y + above + static_cast<std::ptrdiff_t>(k)) +
@@ -184,6 +193,10 @@ class FrameFitter {
         pixel_kernels<T>().fit(row, width, &at.bands[band]);
       }
     }
+    // Rows that are left out say what their neighbours do.
+    const double share = static_cast<double>(at.pixels) / static_cast<double>(at.area.size());
+    at.normal = {share * at.normal.hh, share * at.normal.hw, share * at.normal.wh,
+                 share * at.normal.ww};
     for (const FitSums& band : at.bands) {
       at.sums.height += band.height;
       at.sums.width += band.width;
@@ -203,7 +216,7 @@ class FrameFitter {
 
   /// Gain and offset by least squares, and what is left. False where there is no such gain.
   [[nodiscard]] bool update_brightness(const Evaluation& at, FrameFit& fit) const {
-    const auto n = static_cast<double>(at.area.size());
+    const auto n = static_cast<double>(at.pixels);
     const FitSums& s = at.sums;
     const double spread = s.pp - s.p * s.p / n;
     const double covariance = s.rp - s.r * s.p / n;

@@ -76,7 +76,7 @@ class Locator {
   Location operator()(const FrameView<const T>& frame, const LocatorTarget& target) {
     spectra_.clear();
     const PooledSpectrum& spectrum = spectra_(make_frame_ref(frame, 0));
-    correlation_(spectrum, target.spectrum());
+    correlation_(target.spectrum(), spectrum);
     const Extent cells = correlation_.cells();
     const double row_scale = spectra_.grid().row_scale();
     const double column_scale = spectra_.grid().column_scale();
