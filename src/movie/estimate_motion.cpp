@@ -47,14 +47,15 @@ class MotionEstimator {
         frames_(movie.size()),
         extent_(movie.extent()),
         has_quality_(settings.refine.passes > 0),
-        plain_(extent_),
-        states_(frames_) {}
+        states_(has_quality_ ? frames_ : 0) {
+    if (has_quality_) plain_ = std::make_unique<MeanTemplate>(extent_);
+  }
 
   MovieMotion operator()() {
     MovieMotion motion;
     static_cast<MotionEstimate&>(motion) = run_tree();
-    for (std::size_t i = 0; i < frames_; ++i) states_[i].fit.shift = motion.shifts[i];
     if (has_quality_ && !motion.merged.is_empty()) {
+      for (std::size_t i = 0; i < frames_; ++i) states_[i].fit.shift = motion.shifts[i];
       refine(motion);
       interpolate(motion);
       for (std::size_t i = 0; i < frames_; ++i) motion.shifts[i] = states_[i].fit.shift;
@@ -98,23 +99,25 @@ class MotionEstimator {
   /// Statistics of a chunk's frames, and their share in the plain mean.
   void look(const MovieView<const T>& view, std::size_t begin, AlignedBuffer<T>& last,
             std::vector<FrameStatistics>& statistics) {
-    executor_.for_each(view.size(), [&](std::size_t i) {
-      FrameView<const T> before;
-      if (i > 0) before = view[i - 1];
-      if (i == 0 && begin > 0) before = FrameView<const T>(last.data(), extent_);
-      statistics[begin + i] = frame_statistics<T>(view[i], begin + i > 0 ? &before : nullptr);
-    });
     constexpr std::size_t group = MeanTemplate::group;
     FrameCopies<T> copies;
     for (std::size_t first = 0; first < view.size(); first += group) {
+      const std::size_t size = std::min(group, view.size() - first);
+      executor_.for_each(size, [&](std::size_t k) {
+        const std::size_t i = first + k;
+        FrameView<const T> before;
+        if (i > 0) before = view[i - 1];
+        if (i == 0 && begin > 0) before = FrameView<const T>(last.data(), extent_);
+        statistics[begin + i] = frame_statistics<T>(view[i], begin + i > 0 ? &before : nullptr);
+      });
       copies.clear();
       std::vector<RegisteredFrame<T>> frames;
-      for (std::size_t i = first; i < std::min(first + group, view.size()); ++i) {
+      for (std::size_t i = first; i < first + size; ++i) {
         if (statistics[begin + i].non_finite > 0) continue;
         frames.push_back(
             {view[i].has_contiguous_rows() ? view[i] : copies.contiguous(view[i]), Shift{}});
       }
-      plain_.template add<T>(frames, executor_);
+      plain_->add<T>(frames, executor_);
     }
     last.reserve(extent_.area());
     const FrameView<const T> final = view[view.size() - 1];
@@ -148,9 +151,9 @@ class MotionEstimator {
     const double highpass = settings_.refine.highpass;
 
     motion.plain_mean = AlignedBuffer<float>(extent_.area());
-    plain_.mean(motion.plain_mean.data());
+    plain_->mean(motion.plain_mean.data());
     std::optional<ReferenceTemplate> plain;
-    if (plain_.frames() > 0)
+    if (plain_->frames() > 0)
       plain.emplace(view_of(motion.plain_mean), Area::of(extent_), std::span<const float>{}, 0.0);
 
     // The first reading's template is the tree's.
@@ -321,7 +324,7 @@ class MotionEstimator {
   std::size_t frames_;
   Extent extent_;
   bool has_quality_;
-  MeanTemplate plain_;
+  std::unique_ptr<MeanTemplate> plain_;  // of the frames as they are
   std::vector<FrameState> states_;
 };
 

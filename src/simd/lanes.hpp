@@ -173,6 +173,28 @@ inline __attribute__((always_inline)) void add_widened(const Ints& values, Longs
 #endif
 }
 
+/// `value` brought into [-limit, limit].
+inline __attribute__((always_inline)) float limited(float value, float limit) {
+  value = value < limit ? value : limit;
+  return value > -limit ? value : -limit;
+}
+inline __attribute__((always_inline)) Floats limited(const Floats& value, float limit) {
+#if defined(__AVX2__)
+  const __m256 below = _mm256_min_ps(reinterpret_cast<__m256>(value), _mm256_set1_ps(limit));
+  return reinterpret_cast<Floats>(_mm256_max_ps(below, _mm256_set1_ps(-limit)));
+#elif defined(__SSE2__)
+  __m128 halves[2];
+  __builtin_memcpy(halves, &value, sizeof value);
+  for (__m128& half : halves) {
+    half = _mm_max_ps(_mm_min_ps(half, _mm_set1_ps(limit)), _mm_set1_ps(-limit));
+  }
+  return load<Floats>(halves);
+#else
+  const Floats below = value < limit ? value : Floats{} + limit;
+  return below > -limit ? below : Floats{} - limit;
+#endif
+}
+
 /// The nearest integers, half to even.
 inline __attribute__((always_inline)) Ints nearest_ints(const Floats& values) {
 #if defined(__AVX2__)

@@ -134,6 +134,8 @@ TEST_CASE("Allocations of at least so many bytes are seen", "[allocations]") {
   CHECK(buffer() == 0);  // it was kept
 }
 
+const auto tree_alone = EstimateSettings::tree_alone();
+
 TEMPLATE_TEST_CASE("Serially, a second estimate asks for no frame's memory", "[allocations]",
                    std::uint8_t, float) {
   const auto movie = jumping<TestType>(20, 161);
@@ -160,17 +162,17 @@ TEMPLATE_TEST_CASE("A cold estimate asks for memory by the tree's depth, not by 
   for (const std::size_t frames : {9, 27, 81}) {
     const auto movie = jumping<TestType>(frames, 162);
     release_kept_memory();
-    const std::size_t cold = estimated<TestType>(movie.view(), {}, SerialExecutor());
+    const std::size_t cold = estimated<TestType>(movie.view(), tree_alone, SerialExecutor());
     CAPTURE(frames, before, cold);
     if (before > 0) CHECK(cold <= before + most_a_level);
     before = cold;
   }
   // With what the last one left, a movie of twice as many frames wants a level's memory more.
   const auto movie = jumping<TestType>(162, 163);
-  const std::size_t longer = estimated<TestType>(movie.view(), {}, SerialExecutor());
+  const std::size_t longer = estimated<TestType>(movie.view(), tree_alone, SerialExecutor());
   CAPTURE(longer);
   CHECK(longer <= most_a_level);
-  CHECK(estimated<TestType>(movie.view(), {}, SerialExecutor()) == 0);
+  CHECK(estimated<TestType>(movie.view(), tree_alone, SerialExecutor()) == 0);
 }
 
 /// How many threads' templates are alive at once is a matter of luck: in a later call it may be one
@@ -182,10 +184,10 @@ void check_threads(const Executor& executor) {
   const auto movie = jumping<T>(20, 164);
   const auto longer = jumping<T>(40, 165);
   release_kept_memory();
-  (void)estimated<T>(movie.view(), {}, executor);
+  (void)estimated<T>(movie.view(), tree_alone, executor);
   std::size_t total = 0;
-  for (int call = 0; call < 5; ++call) total += estimated<T>(movie.view(), {}, executor);
-  for (int call = 0; call < 5; ++call) total += estimated<T>(longer.view(), {}, executor);
+  for (int call = 0; call < 5; ++call) total += estimated<T>(movie.view(), tree_alone, executor);
+  for (int call = 0; call < 5; ++call) total += estimated<T>(longer.view(), tree_alone, executor);
   CAPTURE(total);
   CHECK(total <= few);
 }
@@ -204,14 +206,14 @@ TEST_CASE("Frames that must be copied are copied into kept memory", "[allocation
   auto movie = jumping<float>(20, 166);
   movie.pixels[4 * extent.area() + 77] = std::numeric_limits<float>::quiet_NaN();
   movie.pixels[11 * extent.area()] = std::numeric_limits<float>::infinity();
-  (void)estimated<float>(movie.view(), {}, SerialExecutor());
-  CHECK(estimated<float>(movie.view(), {}, SerialExecutor()) == 0);
+  (void)estimated<float>(movie.view(), tree_alone, SerialExecutor());
+  CHECK(estimated<float>(movie.view(), tree_alone, SerialExecutor()) == 0);
   // Transposed: no row is contiguous.
   const MovieView<const float> turned(movie.pixels.data(), 20, {extent.width, extent.height},
                                       static_cast<std::ptrdiff_t>(extent.area()), 1,
                                       static_cast<std::ptrdiff_t>(extent.width));
-  (void)estimated<float>(turned, {}, SerialExecutor());
-  CHECK(estimated<float>(turned, {}, SerialExecutor()) == 0);
+  (void)estimated<float>(turned, tree_alone, SerialExecutor());
+  CHECK(estimated<float>(turned, tree_alone, SerialExecutor()) == 0);
 }
 
 TEMPLATE_TEST_CASE("Applying asks for no frame's memory, the first time too", "[allocations]",
@@ -229,6 +231,22 @@ TEMPLATE_TEST_CASE("Applying asks for no frame's memory, the first time too", "[
   };
   CHECK(applied<TestType>(turned(movie.pixels.data()), turned(out.pixels.data()),
                           SerialExecutor()) == 0);
+}
+
+TEMPLATE_TEST_CASE("A refinement asks for memory by the pass, not by the frame", "[allocations]",
+                   std::uint8_t, float) {
+  EstimateSettings settings;
+  settings.refine.passes = 1;
+  std::size_t before = 0;
+  for (const std::size_t frames : {20, 60}) {
+    const auto movie = jumping<TestType>(frames, 167);
+    (void)estimated<TestType>(movie.view(), settings, SerialExecutor());
+    const std::size_t warm = estimated<TestType>(movie.view(), settings, SerialExecutor());
+    CAPTURE(frames, before, warm);
+    if (before > 0) CHECK(warm <= before);
+    before = warm;
+  }
+  CHECK(before > 0);
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ template <Pixel T>
 class FrameFitter {
  public:
   FrameFitter(Extent extent, const FitSettings& settings) : settings_(settings) {
-    for (auto& row : rows_) row.reserve(extent.width);
+    blended_.reserve(extent.width);
+    for (auto& row : residuals_) row.reserve(extent.width + 2);
   }
 
   /// The area of `reference` that a frame lies over once it is moved by `by`.
@@ -72,7 +73,7 @@ class FrameFitter {
       const Evaluation at = evaluate(frame, reference, fit, row_step);
       if (!at.normal.is_regular()) break;
       if (!update_brightness(at, fit)) break;
-      Shift step = at.normal.solve(at.sums.height, at.sums.width);
+      Shift step = at.normal.solve(at.height, at.width);
       const double scale = 1.0 / fit.gain;
       step.height = std::clamp(scale * step.height, -longest_step, longest_step);
       step.width = std::clamp(scale * step.width, -longest_step, longest_step);
@@ -114,12 +115,24 @@ class FrameFitter {
   static constexpr double coarse_tolerance = 0.1;  // [px]
   static constexpr std::size_t coarse_step = 4;
 
+  struct BandSums {
+    double height = 0.0;  // residuals times gradients
+    double width = 0.0;
+    ResidualSums with_brightness;  // of some rows, all sums
+    ResidualSums without;          // of the others
+
+    [[nodiscard]] double rr() const { return with_brightness.rr + without.rr; }
+  };
+
   struct Evaluation {
     Area area;
     Normal normal;
-    std::size_t pixels = 0;  // that were looked at
-    FitSums sums;
-    std::array<FitSums, FrameFit::bands> bands;
+    std::size_t brightness_pixels = 0;
+    std::size_t other_pixels = 0;
+    double height = 0.0;
+    double width = 0.0;
+    ResidualSums brightness;
+    std::array<BandSums, FrameFit::bands> bands;
   };
 
   static std::pair<std::ptrdiff_t, double> nearest(double shift) {
@@ -147,77 +160,93 @@ class FrameFitter {
     const std::ptrdiff_t above = row_rest < 0.0 ? -2 : -1;
     const std::ptrdiff_t before = column_rest < 0.0 ? -2 : -1;
     const std::size_t width = at.area.width();
-    // Gradients at the same place, so that what is even about it, as a template's blur is, does not
-    // look like a shift.
-    const auto lines = [](double rest) {
-      const auto share = static_cast<float>(rest < 0.0 ? rest + 1.0 : rest);
-      return std::array{1.0F - share, share};
-    };
-    const auto linear_vertical = lines(row_rest);
-    const auto linear_horizontal = lines(column_rest);
     const bool is_robust = settings_.robust > 0.0 && fit.sigma > 0.0;
-    FitRow<T> row{};
-    row.coefficients = rows_[0].data();
-    row.gradient_height = rows_[1].data();
-    row.gradient_width = rows_[2].data();
+    ResidualRow<T> row{};
+    row.coefficients = blended_.data();
     row.cubic = horizontal.data();
-    row.linear = linear_horizontal.data();
     row.zero = reference.level();
     row.gain = static_cast<float>(fit.gain);
     row.offset = static_cast<float>(fit.offset);
     row.limit = is_robust ? static_cast<float>(settings_.robust * fit.sigma)
                           : std::numeric_limits<float>::max();
+    // Two rows on: far enough to hide the memory's latency, near enough to stay in the cache.
+    row.ahead = 2 * static_cast<std::ptrdiff_t>(row_step) * frame.row_stride();
+    const std::ptrdiff_t ahead =
+        2 * static_cast<std::ptrdiff_t>(row_step * reference.extent().width);
+    // Gradients are wanted where the prediction was taken, so that what is even about that place,
+    // as a template's blur is, does not look like a shift. Rather than these, residuals are
+    // blended: the same sum, in another order.
+    const bool is_fine = row_step == 1;
+    const float down = is_fine ? static_cast<float>(row_rest - std::floor(row_rest)) : 0.0F;
+    const float right = is_fine ? static_cast<float>(column_rest - std::floor(column_rest)) : 0.0F;
+    const std::array<float, 4> weights = {(1.0F - down) * (1.0F - right), (1.0F - down) * right,
+                                          down * (1.0F - right), down * right};
+    const std::ptrdiff_t gradient_row = is_fine ? above + 1 : 0;
+    const std::ptrdiff_t gradient_column = at.area.left + (is_fine ? before + 1 : 0);
+    // Each with a 0 on either side, and the row before the first.
+    std::size_t current = 0;
+    for (auto& residuals : residuals_) std::fill_n(residuals.data(), residuals.size(), 0.0F);
     for (std::size_t band = 0; band < FrameFit::bands; ++band) {
       const std::ptrdiff_t end = band_begin(at.area, band + 1);
+      BandSums& sums = at.bands[band];
       for (std::ptrdiff_t y = band_begin(at.area, band); y < end;
            y += static_cast<std::ptrdiff_t>(row_step)) {
-        at.pixels += width;
         std::array<const float*, 4> rows;
         for (std::size_t k = 0; k < 4; ++k) {
           rows[k] = reference.coefficients(y + above + static_cast<std::ptrdiff_t>(k)) +
                     at.area.left + before;
         }
-        blend(rows.data(), vertical.data(), 4, width + 3, rows_[0].data());
-        for (std::size_t k = 0; k < 2; ++k) {
-          rows[k] = reference.gradient_height(y + above + 1 + static_cast<std::ptrdiff_t>(k)) +
-                    at.area.left + before + 1;
-        }
-        blend(rows.data(), linear_vertical.data(), 2, width + 1, rows_[1].data());
-        for (std::size_t k = 0; k < 2; ++k) {
-          rows[k] = reference.gradient_width(y + above + 1 + static_cast<std::ptrdiff_t>(k)) +
-                    at.area.left + before + 1;
-        }
-        blend(rows.data(), linear_vertical.data(), 2, width + 1, rows_[2].data());
+        float_kernels().weighted_sum({rows.data(), vertical.data(), 4, 0.0F, 1.0F}, width + 3,
+                                     blended_.data());
         row.frame =
             frame.row(static_cast<std::size_t>(y - row_offset)) + (at.area.left - column_offset);
-        pixel_kernels<T>().fit(row, width, &at.bands[band]);
+        float* here = residuals_[current].data() + 1;
+        const bool is_for_brightness = !is_fine || (y - at.area.top) % 4 == 0;
+        pixel_kernels<T>().residuals(row, width, is_for_brightness, here,
+                                     is_for_brightness ? &sums.with_brightness : &sums.without);
+        (is_for_brightness ? at.brightness_pixels : at.other_pixels) += width;
+        current = 1 - current;
+        project(reference, y + gradient_row, gradient_column,
+                {here, residuals_[current].data() + 1, weights.data(), ahead}, width + 1, sums);
       }
     }
+    if (is_fine && down != 0.0F) {
+      // What the last row says of the gradients below it.
+      const float* last = residuals_[1 - current].data() + 1;
+      std::fill_n(residuals_[current].data(), residuals_[current].size(), 0.0F);
+      project(reference, at.area.bottom + gradient_row, gradient_column,
+              {residuals_[current].data() + 1, last, weights.data(), ahead}, width + 1,
+              at.bands[FrameFit::bands - 1]);
+    }
+    const auto pixels = static_cast<double>(at.brightness_pixels + at.other_pixels);
     // Rows that are left out say what their neighbours do.
-    const double share = static_cast<double>(at.pixels) / static_cast<double>(at.area.size());
+    const double share = pixels / static_cast<double>(at.area.size());
     at.normal = {share * at.normal.hh, share * at.normal.hw, share * at.normal.wh,
                  share * at.normal.ww};
-    for (const FitSums& band : at.bands) {
-      at.sums.height += band.height;
-      at.sums.width += band.width;
-      at.sums.r += band.r;
-      at.sums.rr += band.rr;
-      at.sums.rp += band.rp;
-      at.sums.p += band.p;
-      at.sums.pp += band.pp;
+    for (const BandSums& band : at.bands) {
+      at.height += band.height;
+      at.width += band.width;
+      at.brightness.r += band.with_brightness.r;
+      at.brightness.rr += band.with_brightness.rr;
+      at.brightness.rp += band.with_brightness.rp;
+      at.brightness.p += band.with_brightness.p;
+      at.brightness.pp += band.with_brightness.pp;
     }
     return at;
   }
 
-  static void blend(const float* const* rows, const float* weights, std::size_t count,
-                    std::size_t n, float* out) {
-    float_kernels().weighted_sum({rows, weights, count, 0.0F, 1.0F}, n, out);
+  /// Adds the sums of blended residuals times a row of gradients.
+  static void project(const ReferenceTemplate& reference, std::ptrdiff_t y, std::ptrdiff_t x,
+                      const BlendedRows& rows, std::size_t n, BandSums& sums) {
+    float_kernels().project(rows, reference.gradient_height(y) + x, reference.gradient_width(y) + x,
+                            n, &sums.height, &sums.width);
   }
 
   /// Gain and offset by least squares, and what is left. False where there is no such gain.
   [[nodiscard]] bool update_brightness(const Evaluation& at, FrameFit& fit) const {
-    const auto n = static_cast<double>(at.pixels);
-    const FitSums& s = at.sums;
+    // Every fourth row is enough for two numbers.
+    const auto n = static_cast<double>(at.brightness_pixels);
+    const ResidualSums& s = at.brightness;
     const double spread = s.pp - s.p * s.p / n;
     const double covariance = s.rp - s.r * s.p / n;
     if (!(spread > 0.0)) return false;
@@ -249,13 +278,13 @@ class FrameFitter {
         fit.band_shifts[i] = {shift.height / fit.gain - step.height,
                               shift.width / fit.gain - step.width};
       }
-      fit.band_residuals[i] = at.bands[i].rr / static_cast<double>(area.size());
+      fit.band_residuals[i] = at.bands[i].rr() / static_cast<double>(area.size());
     }
   }
 
   FitSettings settings_;
-  /// Rows of coefficients and of gradients, blended along the height.
-  std::array<AlignedBuffer<float>, 3> rows_;
+  AlignedBuffer<float> blended_;  // four rows of coefficients
+  std::array<AlignedBuffer<float>, 2> residuals_;
 };
 
 }  // namespace stillscope

@@ -70,30 +70,37 @@ struct WeightedRows {
 
 /// A row of a frame beside what a template, interpolated along the columns, predicts of it.
 template <Pixel T>
-struct FitRow {
-  const T* frame;
-  const float* coefficients;     ///< The prediction is the sum of cubic[k] coefficients[x + k].
-  const float* gradient_height;  ///< What each pixel's residual says of a shift, on each axis:
-  const float* gradient_width;   ///< the sum of linear[k] gradient[x + k].
-  const float* cubic;            ///< 4 weights.
-  const float* linear;           ///< 2 weights.
-  double zero;                   ///< Taken from each pixel before anything else.
+struct ResidualRow {
+  const T* frame;             ///< Finite.
+  const float* coefficients;  ///< The prediction is the sum of cubic[k] coefficients[x + k].
+  const float* cubic;         ///< 4 weights.
+  double zero;                ///< Taken from each pixel before anything else.
   /// The residual is pixel - zero - (gain prediction + offset), or as near to that as `limit` lets
-  /// it be to 0; 0 where it is not a number.
+  /// it be to 0.
   float gain;
   float offset;
   float limit;
+  /// Pixels from the row to one that will be read soon, to be fetched from memory meanwhile.
+  std::ptrdiff_t ahead;
 };
 
-/// Sums over pixels: of residuals r and predictions p, and of residuals times gradients.
-struct FitSums {
-  double height = 0.0;
-  double width = 0.0;
+/// Sums over pixels, of residuals r and predictions p.
+struct ResidualSums {
   double r = 0.0;
   double rr = 0.0;
   double rp = 0.0;
   double p = 0.0;
   double pp = 0.0;
+};
+
+/// Residuals of two rows, from which those between pixels are blended: at x, the sum of
+/// weights[0] upper[x] + weights[1] upper[x - 1] + weights[2] lower[x] + weights[3] lower[x - 1].
+struct BlendedRows {
+  const float* upper;
+  const float* lower;
+  const float* weights;
+  /// Elements from the rows that these are multiplied by to some that will be read soon.
+  std::ptrdiff_t ahead;
 };
 
 /// How values in float32 become pixels.
@@ -131,8 +138,9 @@ struct PixelKernels {
   /// out = upper + weight (lower - upper); upper alone where `lower` is null.
   void (*blend_rows)(const float* upper, const float* lower, std::size_t n, float weight,
                      PixelRounding rounding, T* out);
-  /// Adds a row of `n` pixels to `sums`.
-  void (*fit)(const FitRow<T>& row, std::size_t n, FitSums* sums);
+  /// out = the residuals of `n` pixels, which are added to `sums`: r and rr, or all.
+  void (*residuals)(const ResidualRow<T>& row, std::size_t n, bool all, float* out,
+                    ResidualSums* sums);
 };
 
 /// Kernels on rows of float32.
@@ -144,6 +152,9 @@ struct FloatKernels {
                      float offset, std::size_t n, std::int16_t* out);
   /// sums += row.
   void (*accumulate)(const float* row, std::size_t n, double* sums);
+  /// Adds the sums of `n` blended residuals times a and times b.
+  void (*project)(const BlendedRows& rows, const float* a, const float* b, std::size_t n,
+                  double* sum_a, double* sum_b);
   /// out = the highest of `count` rows.
   void (*maximum)(const float* const* rows, std::size_t count, std::size_t n, float* out);
   /// row = row, toward zero.
