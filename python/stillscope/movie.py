@@ -68,7 +68,7 @@ def estimate_motion(
     mask: Any = None,
     brightness: bool = True,
     robust: float = 3.0,
-    highpass: float = 24.0,
+    highpass: float = 16.0,
     npart: int = 3,
     alt_error: float | None = 5.0,
     aggregation: str = "mean",

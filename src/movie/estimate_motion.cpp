@@ -230,6 +230,7 @@ class MotionEstimator {
       for (std::size_t k = 0; k < FrameFit::bands; ++k) {
         reports[i].apart[2 * k] = static_cast<float>(fit.band_shifts[k].height);
         reports[i].apart[2 * k + 1] = static_cast<float>(fit.band_shifts[k].width);
+        reports[i].gain[k] = static_cast<float>(fit.band_gains[k]);
         reports[i].residual[k] = static_cast<float>(fit.band_residuals[k] / (fit.gain * fit.gain));
       }
     }

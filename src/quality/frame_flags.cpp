@@ -137,10 +137,11 @@ std::vector<std::uint16_t> flag_frames(std::span<const FrameStatistics> frames) 
 
 std::vector<bool> find_torn(std::span<const StripReport> frames,
                             std::span<const std::uint16_t> ignored) {
-  constexpr std::size_t near = 3;       // frames on each side whose strips lie alike
-  constexpr double spread_limit = 8.0;  // [standard deviations]
-  constexpr double least_apart = 0.4;   // [px]
-  constexpr double least_growth = 1.3;  // of a residual
+  constexpr std::size_t near = 3;        // frames on each side whose strips lie alike
+  constexpr double spread_limit = 8.0;   // [standard deviations]
+  constexpr double least_apart = 0.4;    // [px]
+  constexpr double least_fading = 0.25;  // of a gain
+  constexpr double least_growth = 2.0;   // of a residual, beside those of the frame's other strips
   constexpr std::size_t strips = StripReport::strips;
   const std::size_t n = frames.size();
   std::vector<bool> torn(n, false);
@@ -169,7 +170,20 @@ std::vector<bool> find_torn(std::span<const StripReport> frames,
          });
   }
   for (std::size_t k = 0; k < strips; ++k) {
-    look([&](std::size_t i) { return static_cast<double>(frames[i].residual[k]); },
+    look([&](std::size_t i) { return static_cast<double>(frames[i].gain[k]); },
+         [&](double more, double spread, double) {
+           return -more > std::max(least_fading, spread_limit * spread);
+         });
+  }
+  // A frame that is blurred or bright fits worse everywhere: a torn one, in a part.
+  std::vector<double> typical(n, 1.0);
+  for (std::size_t i = 0; i < n; ++i) {
+    scratch.assign(std::begin(frames[i].residual), std::end(frames[i].residual));
+    const double middle = median(scratch);
+    if (middle > 0.0) typical[i] = middle;
+  }
+  for (std::size_t k = 0; k < strips; ++k) {
+    look([&](std::size_t i) { return static_cast<double>(frames[i].residual[k]) / typical[i]; },
          [&](double more, double spread, double value) {
            return more > spread_limit * spread && value > least_growth * (value - more);
          });

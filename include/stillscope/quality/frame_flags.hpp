@@ -48,17 +48,19 @@ template <Pixel T>
 /// flicker.
 [[nodiscard]] std::vector<std::uint16_t> flag_frames(std::span<const FrameStatistics> frames);
 
-/// What the fit of a frame tells of its strips: how far each lies off the frame's shift [px] on the
-/// axis on which it is further, and its mean square residual.
+/// What the fit of a frame tells of its strips: how far each lies off the frame's shift [px] on
+/// the height and the width, its mean square residual, and its contrast beside the template's.
 struct StripReport {
   static constexpr std::size_t strips = 8;
   float apart[2 * strips] = {};  ///< Height and width of each strip.
   float residual[strips] = {};
+  float gain[strips] = {};  ///< Over the frame's.
   bool is_known = false;
 };
 
-/// Which of consecutive frames are torn: a strip lies elsewhere, or fits much worse, than the same
-/// strip in the frames round it. Frames whose `ignored` is not 0 are no example.
+/// Which of consecutive frames are torn: a strip lies elsewhere, fits much worse or shows less of
+/// the template than the same strip in the frames round it. Frames whose `ignored` is not 0 are no
+/// example.
 [[nodiscard]] std::vector<bool> find_torn(std::span<const StripReport> frames,
                                           std::span<const std::uint16_t> ignored);
 

@@ -24,7 +24,7 @@ struct FitSettings {
   /// Residuals count no more than this many standard deviations; 0: as they are.
   double robust = 3.0;
   /// A fit that moves a shift further than this [px] on an axis is not believed.
-  double reach = 3.0;
+  double reach = 5.0;
 };
 
 /// What a frame's fit to a template found.
@@ -39,10 +39,11 @@ struct FrameFit {
   double uncertainty = 0.0;  ///< Standard error of the shift from the residual [px].
   bool has_converged = false;
   std::size_t evaluations = 0;
-  /// Of as many horizontal strips, from the top: how far each lies off the frame's shift [px], and
-  /// its mean square residual.
+  /// Of as many horizontal strips, from the top: how far each lies off the frame's shift [px], its
+  /// mean square residual,
   std::array<Shift, bands> band_shifts{};
   std::array<double, bands> band_residuals{};
+  std::array<double, bands> band_gains{};  ///< And its own gain over the frame's.
 };
 
 /// Fits frames of one size, one after the other; one object a thread.
@@ -68,25 +69,29 @@ class FrameFitter {
     fit.evaluations = 0;
     // The way there needs a part of the rows only; where it ends, all of them count.
     std::size_t row_step = start.sigma > 0.0 ? 1 : coarse_step;
+    Shift before;  // the last step that all rows made
     while (fit.evaluations < most_evaluations) {
       ++fit.evaluations;
       const Evaluation at = evaluate(frame, reference, fit, row_step);
       if (!at.normal.is_regular()) break;
       if (!update_brightness(at, fit)) break;
-      Shift step = at.normal.solve(at.height, at.width);
-      const double scale = 1.0 / fit.gain;
-      step.height = std::clamp(scale * step.height, -longest_step, longest_step);
-      step.width = std::clamp(scale * step.width, -longest_step, longest_step);
+      const Shift plain = at.normal.solve(at.height / fit.gain, at.width / fit.gain);
+      if (!plain.is_finite()) break;
+      const Shift step = {lengthened(plain.height, before.height),
+                          lengthened(plain.width, before.width)};
       fit.shift += step;
-      const double moved = std::max(std::fabs(step.height), std::fabs(step.width));
-      if (!(moved < longest_step + 1.0)) break;  // not a number
       fit.uncertainty = at.normal.error() * fit.sigma / fit.gain;
-      if (moved < tolerance && row_step == 1) {
-        fit.has_converged = true;
-        describe_bands(at, reference, step, fit);
-        break;
+      const double moved = std::max(std::fabs(step.height), std::fabs(step.width));
+      if (row_step == 1) {
+        if (moved < tolerance) {
+          fit.has_converged = true;
+          describe_bands(at, reference, step, fit);
+          break;
+        }
+        before = plain;
+      } else if (moved < coarse_tolerance || fit.evaluations >= most_coarse) {
+        row_step = 1;
       }
-      row_step = moved < coarse_tolerance ? 1 : coarse_step;
     }
     const Shift moved = fit.shift - start.shift;
     if (!fit.has_converged ||
@@ -107,21 +112,37 @@ class FrameFitter {
   }
 
  private:
-  static constexpr std::size_t most_evaluations = 10;
-  static constexpr double longest_step = 1.0;  // [px]
-  /// A step is wrong by a tenth of itself, or less.
-  static constexpr double tolerance = 0.02;  // [px]
+  static constexpr std::size_t most_evaluations = 16;
+  static constexpr std::size_t most_coarse = 4;  // of these, with a part of the rows
+  static constexpr double longest_step = 1.0;    // [px]
+  /// What is left after such a step is a fraction of it.
+  static constexpr double tolerance = 0.01;  // [px]
   /// After such a step, the next one is likely to be below the tolerance.
   static constexpr double coarse_tolerance = 0.1;  // [px]
   static constexpr std::size_t coarse_step = 4;
+
+  /// A step on one axis with those that would follow, where this and the one before shrink as a
+  /// geometric series does (A. Aitken, Proc. Royal Soc. Edinburgh 46 (1926)).
+  static double lengthened(double step, double before) {
+    const double ratio = before != 0.0 ? std::clamp(step / before, 0.0, 0.7) : 0.0;
+    return std::clamp(step / (1.0 - ratio), -longest_step, longest_step);
+  }
 
   struct BandSums {
     double height = 0.0;  // residuals times gradients
     double width = 0.0;
     ResidualSums with_brightness;  // of some rows, all sums
     ResidualSums without;          // of the others
+    std::size_t brightness_pixels = 0;
 
     [[nodiscard]] double rr() const { return with_brightness.rr + without.rr; }
+    /// What would have to be added to the gain for these rows alone.
+    [[nodiscard]] double gain_step() const {
+      const ResidualSums& s = with_brightness;
+      const auto pixels = static_cast<double>(brightness_pixels);
+      const double spread = s.pp - s.p * s.p / pixels;
+      return spread > 0.0 ? (s.rp - s.r * s.p / pixels) / spread : 0.0;
+    }
   };
 
   struct Evaluation {
@@ -205,6 +226,7 @@ class FrameFitter {
         pixel_kernels<T>().residuals(row, width, is_for_brightness, here,
                                      is_for_brightness ? &sums.with_brightness : &sums.without);
         (is_for_brightness ? at.brightness_pixels : at.other_pixels) += width;
+        if (is_for_brightness) sums.brightness_pixels += width;
         current = 1 - current;
         project(reference, y + gradient_row, gradient_column,
                 {here, residuals_[current].data() + 1, weights.data(), ahead}, width + 1, sums);
@@ -278,6 +300,7 @@ class FrameFitter {
         fit.band_shifts[i] = {shift.height / fit.gain - step.height,
                               shift.width / fit.gain - step.width};
       }
+      fit.band_gains[i] = 1.0 + at.bands[i].gain_step() / fit.gain;
       fit.band_residuals[i] = at.bands[i].rr() / static_cast<double>(area.size());
     }
   }

@@ -21,7 +21,7 @@ namespace stillscope {
 struct Location {
   PixelOffset shift;   ///< Of the highest place [px], within a pixel or two.
   double peak = 0.0;   ///< How high that is, less the frame's own share in the template.
-  double rival = 0.0;  ///< The highest place well away from it.
+  double rival = 0.0;  ///< The top of the highest other hill; minus infinity where there is none.
   /// The level's root mean square over all displacements.
   double noise = 0.0;
 
@@ -77,9 +77,6 @@ class Locator {
     spectra_.clear();
     const PooledSpectrum& spectrum = spectra_(make_frame_ref(frame, 0));
     correlation_(target.spectrum(), spectrum);
-    const Extent cells = correlation_.cells();
-    const double row_scale = spectra_.grid().row_scale();
-    const double column_scale = spectra_.grid().column_scale();
     Location found;
     std::optional<CorrelationCell> best;
     double squares = 0.0;
@@ -92,22 +89,16 @@ class Locator {
     found.noise = std::sqrt(squares / static_cast<double>(std::max<std::size_t>(count_, 1)));
     found.peak = correlation_[*best] - own_share(spectrum, target);
     found.rival = -std::numeric_limits<double>::infinity();
-    const auto apart = [](std::size_t a, std::size_t b, std::size_t n) {
-      const std::size_t d = a > b ? a - b : b - a;
-      return static_cast<double>(std::min(d, n - d));
-    };
+    // The slopes of the peak's own hill, however wide it is, are no rivals: other hills are.
     for_each_allowed([&](CorrelationCell cell) {
-      if (apart(cell.y, best->y, cells.height) * row_scale > apart_px ||
-          apart(cell.x, best->x, cells.width) * column_scale > apart_px) {
-        found.rival = std::max(found.rival, correlation_[cell]);
+      if (cell != *best && correlation_[cell] > found.rival && correlation_.is_hill(cell)) {
+        found.rival = correlation_[cell];
       }
     });
     return found;
   }
 
  private:
-  static constexpr double apart_px = 20.0;  // of places that are not the same hill
-
   template <class Visit>
   void for_each_allowed(Visit&& visit) {
     const Extent cells = correlation_.cells();
