@@ -41,7 +41,13 @@ def estimate_settings(
     }
 
 
-def warn_of(result: dict[str, Any], circ_thres: float | None, stacklevel: int = 3) -> None:
+def warn_of(
+    result: dict[str, Any],
+    circ_thres: float | None,
+    stacklevel: int = 3,
+    *,
+    is_refined: bool = False,
+) -> None:
     """One ``UserWarning`` for each thing about the frames that users should know."""
     for first, items, good in result["few_good"]:
         warnings.warn(
@@ -52,8 +58,13 @@ def warn_of(result: dict[str, Any], circ_thres: float | None, stacklevel: int = 
         )
     if result["repaired"] or result["dead"]:
         warnings.warn(
-            f"frames with non-finite pixels: {result['repaired']} estimated with these replaced by "
-            f"the frame's finite mean, {result['dead']} without any finite pixel (shift NaN)",
+            f"frames with non-finite pixels: {result['repaired']} with some, {result['dead']} "
+            "without any finite pixel; those that have more than the frames round them are flagged "
+            "and take the shifts of their neighbours"
+            if is_refined
+            else f"frames with non-finite pixels: {result['repaired']} estimated with these "
+            f"replaced by the frame's finite mean, {result['dead']} without any finite pixel "
+            "(shift NaN)",
             UserWarning,
             stacklevel=stacklevel,
         )
@@ -174,7 +185,7 @@ def estimate_motion(
     result = _core.estimate_motion(
         source.read, source.kernel_dtype, frames, height, width, settings, _check.threads(n_threads)
     )
-    warn_of(result, circ_thres)
+    warn_of(result, circ_thres, is_refined=settings["refine"] > 0)
     template = result["mean"]
     if template is None:
         template = result["template"]

@@ -25,6 +25,8 @@ constexpr double arrived = 0.004;
 constexpr double common_share = 0.95;
 /// The template is believed where this share of the frames lies.
 constexpr double believed_share = 0.5;
+/// Of fewer frames each is so large a part of their mean that it would be fitted to its own noise.
+constexpr std::size_t least_frames = 4;
 
 std::size_t default_chunk(Extent extent) {
   constexpr std::size_t pixels = std::size_t{1} << 26;
@@ -93,7 +95,17 @@ class MotionEstimator {
       add_given(0, flags);
       for (std::size_t i = 0; i < frames_; ++i) states_[i].flags = flags[i];
     }
-    return merger.finish();
+    MotionEstimate tree = merger.finish();
+    if (has_quality_) {
+      // Some of these the tree never saw.
+      tree.repaired = 0;
+      tree.dead = 0;
+      for (const FrameStatistics& frame : statistics) {
+        if (frame.non_finite == 0) continue;
+        ++(frame.non_finite == extent_.area() ? tree.dead : tree.repaired);
+      }
+    }
+    return tree;
   }
 
   /// Statistics of a chunk's frames, and their share in the plain mean.
@@ -148,6 +160,7 @@ class MotionEstimator {
     pass.fit = {settings_.refine.has_brightness, settings_.refine.robust};
     pass.max_shift = settings_.max_shift;
     pass.least_ratio = settings_.least_ratio;
+    pass.is_fitting = frames_ >= least_frames;
     const double highpass = settings_.refine.highpass;
 
     motion.plain_mean = AlignedBuffer<float>(extent_.area());
@@ -165,7 +178,7 @@ class MotionEstimator {
     while (motion.passes < settings_.refine.passes) {
       const ReferenceTemplate reference(from, area, settings_.weights, highpass);
       std::optional<LocatorTarget> target;
-      if (motion.passes == 0 && LocatorTarget::can_locate(extent_)) {
+      if (motion.passes == 0 && pass.is_fitting && LocatorTarget::can_locate(extent_)) {
         target.emplace(reference.detail(), shaped, highpass);
       }
       mean.clear();
@@ -178,7 +191,7 @@ class MotionEstimator {
             executor_);
       }
       ++motion.passes;
-      if (motion.passes == 1) flag_torn();
+      if (motion.passes == 1 && pass.is_fitting) flag_torn();
       motion.moved.push_back(distance(before));
       if (mean.frames() == 0) break;
       shaped = mean.frames();
@@ -335,7 +348,9 @@ void EstimateSettings::validate(std::size_t frames, Extent extent) const {
   tree.validate();
   if (max_shift && !(*max_shift > 0.0)) throw_invalid("max_shift", "more than 0 px", *max_shift);
   if (!(refine.robust >= 0.0)) throw_invalid("robust", "at least 0", refine.robust);
-  if (!(refine.highpass >= 0.0)) throw_invalid("highpass", "at least 0 px", refine.highpass);
+  if (!(refine.highpass >= 0.0 && std::isfinite(refine.highpass))) {
+    throw_invalid("highpass", "at least 0 px", refine.highpass);
+  }
   if (!(least_ratio >= 0.0)) throw_invalid("least_ratio", "at least 0", least_ratio);
   if (!bad_frames.empty() && bad_frames.size() != frames) {
     throw_invalid("bad_frames", std::to_string(frames) + " values, one a frame", bad_frames.size());

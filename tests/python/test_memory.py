@@ -52,11 +52,11 @@ IN_MEMORY = (
     + '''
 import stillscope
 
-frames, n_threads = int(sys.argv[1]), int(sys.argv[2])
+frames, n_threads, refine = map(int, sys.argv[1:])
 movie = moving(frames)
 forget_peak()
 loaded = megabytes("VmRSS")
-motion = stillscope.estimate_motion(movie, n_threads=n_threads)
+motion = stillscope.estimate_motion(movie, n_threads=n_threads, refine=refine)
 peak = megabytes("VmHWM")
 assert motion.shifts.shape == (frames, 2)
 assert motion.stats["counts"]["fallbacks"] == 0
@@ -66,8 +66,10 @@ print(json.dumps(peak - loaded))
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_an_estimate_needs_little_memory_whatever_the_frames(n_threads):
-    peaks = [in_new_process(IN_MEMORY, frames, n_threads) for frames in (200, 600)]
+@pytest.mark.parametrize("refine", [0, 2])
+def test_an_estimate_needs_little_memory_whatever_the_frames(n_threads, refine):
+    # Several chunks of the tree in both, whose templates wait for one another.
+    peaks = [in_new_process(IN_MEMORY, frames, n_threads, refine) for frames in (600, 1200)]
     assert max(peaks) < MOST
     assert peaks[1] <= peaks[0] + MOST_GROWTH
 

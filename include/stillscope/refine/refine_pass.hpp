@@ -37,6 +37,8 @@ struct PassSettings {
   std::optional<double> max_shift;  ///< [px], on each axis.
   /// A frame is of low confidence whose place is not this much better than the best other one.
   double least_ratio = 1.25;
+  /// Whether frames are fitted, rather than left where they are and compared there.
+  bool is_fitting = true;
 };
 
 /// Fits frames to `reference` and adds them to the template of the next pass. Which frames are
@@ -118,6 +120,10 @@ class RefinePass {
     }
     if ((state.flags & hopeless) != 0) return;
     if (!state.fit.shift.is_finite()) state.fit.shift = {};
+    if (!settings_.is_fitting) {
+      state.fit.similarity = scratch.plain_fitter.similarity(frame, reference_, state.fit.shift);
+      return;
+    }
     const bool looks = target_ != nullptr && scratch.locator.has_value();
     FrameFit best = scratch.fitter(frame, reference_, state.fit);
     if (looks) {
