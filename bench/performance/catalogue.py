@@ -79,11 +79,10 @@ class Applier:
     packages: tuple[str, ...]
 
 
-def _native(registrar: str | None, settings: str) -> Peer:
-    options = {"registrar": registrar} if registrar else {}
+def _native(options: dict, settings: str, is_tuned_too: bool = False) -> Peer:
     return Peer(
         "`stillscope.estimate_motion`", "stillscope", "native", settings, _NONE,
-        ("stillscope", "numpy"), options, is_tuned_too=registrar is None,
+        ("stillscope", "numpy"), options, is_tuned_too=is_tuned_too,
     )  # fmt: skip
 
 
@@ -113,8 +112,9 @@ def _scikit_image(normalization: str | None) -> Peer:
 
 
 PEERS: dict[str, Peer] = {
-    "native": _native(None, "its defaults"),
-    "native-fft": _native("fft", '`registrar="fft"`'),
+    "native": _native({"refine": 0}, "the tree alone, `refine=0`", is_tuned_too=True),
+    "native-refined": _native({}, "its defaults, `refine=3`"),
+    "native-fft": _native({"refine": 0, "registrar": "fft"}, '`refine=0, registrar="fft"`'),
     "dask": _drop_in(None, "its defaults"),
     "dask-fft": _drop_in("fft", '`registrar="fft"`'),
     "minian-2": _minian("minian-2", is_slow=False),

@@ -23,6 +23,6 @@ def picture_label(row: dict) -> str:
     ):
         label = label.replace(long, short)
     telling = row.get("settings", "").replace("`", "").split(", ")[-1]
-    if telling.startswith(("registrar=", "normalization=")):
+    if telling.startswith(("refine=", "registrar=", "normalization=")):
         label += f", {telling}"
     return label + (_TUNED if row.get("tuned") else "")

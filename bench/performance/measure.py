@@ -191,13 +191,13 @@ def threads(job: dict) -> dict:
 
     movie, displacement = movies.read(job["folder"], job["dtype"], job["frames"])
     out = np.zeros_like(movie)
-    one = stillscope.estimate_motion(movie, n_threads=1).shifts
+    one = stillscope.estimate_motion(movie, n_threads=1, refine=0).shifts
     error = error_px(one, displacement)
     found = {n: {"estimate": [], "apply": []} for n in job["threads"]}
     for _ in range(job["repeats"]):
         for n, times in found.items():
             start = time.perf_counter()
-            shifts = stillscope.estimate_motion(movie, n_threads=n).shifts
+            shifts = stillscope.estimate_motion(movie, n_threads=n, refine=0).shifts
             middle = time.perf_counter()
             stillscope.apply_motion(movie, shifts, out=out, n_threads=n)
             times["estimate"].append(middle - start)
@@ -227,13 +227,13 @@ def sizes(job: dict) -> dict:
     found = {dtype: {"estimate": [], "apply": []} for dtype in cases}
     error = {}
     for dtype, movie in cases.items():
-        shifts = stillscope.estimate_motion(movie, n_threads=1).shifts
+        shifts = stillscope.estimate_motion(movie, n_threads=1, refine=0).shifts
         error[dtype] = error_px(shifts, displacement)
         stillscope.apply_motion(movie, shifts, out=out[dtype], n_threads=1)
     for _ in range(job["repeats"]):
         for dtype, movie in cases.items():
             start = time.perf_counter()
-            motion = stillscope.estimate_motion(movie, n_threads=1)
+            motion = stillscope.estimate_motion(movie, n_threads=1, refine=0)
             middle = time.perf_counter()
             stillscope.apply_motion(movie, motion, out=out[dtype], n_threads=1)
             found[dtype]["estimate"].append(middle - start)

@@ -60,7 +60,7 @@ def drop_in(
     return through_dask(module, movie, block or len(movie), **options)
 
 
-def native(movie: np.ndarray, template: np.ndarray, **options: str) -> Run:
+def native(movie: np.ndarray, template: np.ndarray, **options: object) -> Run:
     """Our own function on the array."""
     import stillscope
 

@@ -22,7 +22,7 @@ def _peers(rows: list[dict], results: dict) -> tuple[str, str]:
         "against this known motion, one constant per axis removed. *Times ours* divides by the "
         "mean of a run of ours right before and one right after: for minian and the drop-in by "
         "the drop-in through dask, with the same allocator; for the others by "
-        f"`{_PACKAGE}.estimate_motion`.",
+        f"`{_PACKAGE}.estimate_motion` with `refine=0`.",
         "Programs that need a template were *given* the best there is, at no cost: the mean of "
         f"{movie['template_frames']} frames moved back by the known motion. The trees of minian "
         "and ours find their own way and are not given anything; a program that is given this "
@@ -145,7 +145,7 @@ def _frames(rows: list[dict], results: dict) -> tuple[str, str]:
         body.append([str(row["frames"]), spread(row["ms"]), number(row["error_px"]["rms"]), where])
     dtype = rows[0]["dtype"] if rows else ""
     text = (
-        f"`{_PACKAGE}.estimate_motion` of {dtype}, the whole movie in one chunk, on one core. "
+        f"`{_PACKAGE}.estimate_motion` with `refine=0` of {dtype}, on one core. "
         f"Beyond {results['movie']['frames']} frames the movie runs back and forth over the same "
         "ones."
     )
@@ -168,7 +168,7 @@ def _threads(rows: list[dict], results: dict) -> tuple[str, str]:
             body.append(line)
     frames = max((row.get("frames", 0) for row in rows), default=0)
     text = (
-        f"{frames} frames in one chunk; the numbers of threads take turns in one process. The "
+        f"{frames} frames, `refine=0`; the numbers of threads take turns in one process. The "
         "shifts are the same bits for every number, which was checked."
     )
     head = ["type", "threads", "estimate [ms a frame]", "times one", "apply [ms a frame]",

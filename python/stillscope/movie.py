@@ -199,6 +199,7 @@ def estimate_motion(
         quality=FrameQuality.of(result["frames"]) if has_quality else None,
         valid=(slice(top, bottom), slice(left, right)) if has_quality else (slice(None),) * 2,
         stats={key: result[key] for key in stats},
+        mean_before=result["plain_mean"],
     )
 
 

@@ -11,6 +11,16 @@ import numpy as np
 
 from . import _core
 
+_LEAST_MOTION = 0.05  # px: what an estimate makes of a scene that stands still
+
+
+def _crispness(mean: np.ndarray) -> float:
+    """Of an image, without what is not finite."""
+    if min(mean.shape) < 2:
+        return 0.0
+    slopes = np.gradient(mean.astype(np.float64))
+    return float(np.sqrt(np.nanmean(slopes[0] ** 2 + slopes[1] ** 2)))
+
 
 @dataclass(frozen=True, eq=False)
 class FrameQuality:
@@ -88,6 +98,8 @@ class MotionEstimate:
     valid : tuple of slice
         Rows and columns of the corrected movie on which at least 95 % of the frames lie: a few wild
         frames do not shrink it.
+    mean_before : numpy.ndarray or None
+        float32 ``(height, width)``: the mean of the frames as they are; None without refinement.
     stats : dict
         ``counts`` of what the tree did: ``leaves`` and ``nodes`` and ``runs`` of each,
         ``registrations`` of pairs (and those ``spared``), ``warps``, ``spectra``, exact sums round
@@ -104,6 +116,60 @@ class MotionEstimate:
     quality: FrameQuality | None = None
     valid: tuple[slice, slice] = (slice(None), slice(None))
     stats: dict[str, Any] = field(default_factory=dict)
+    mean_before: np.ndarray | None = None
+
+    @property
+    def crispness(self) -> tuple[float, float]:
+        """Crispness of the movie's mean before and after, on `valid`.
+
+        The Frobenius norm of the gradient over the square root of the number of pixels, in the
+        movie's units a px: E. Pnevmatikakis and A. Giovannucci, "NoRMCorre", J. Neurosci. Methods
+        291 (2017).
+        """
+        if self.mean_before is None:
+            raise ValueError("crispness: expected a refined estimate, got one with refine=0")
+        return _crispness(self.mean_before[self.valid]), _crispness(self.template[self.valid])
+
+    @property
+    def helps(self) -> bool:
+        """Whether the mean is crisper and frames are no less alike after correction than before.
+
+        False where moving the frames does no good: then better leave them as they are. Frames that
+        have a flag do not count.
+        """
+        return self._reason() is None
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: whether correction helps, and if not, why."""
+        before, after = self.crispness
+        reason = self._reason()
+        figures = f"crispness {before:.3g} -> {after:.3g}"
+        if reason is not None:
+            return f"Correction does not help: {reason} ({figures})."
+        return f"Correction helps: {figures}, similarity {self._similarity()}."
+
+    def _similarity(self) -> str:
+        good = ~self.quality.flagged
+        before = self.quality.similarity_before[good].mean()
+        return f"{before:.4f} -> {self.quality.similarity[good].mean():.4f}"
+
+    def _reason(self) -> str | None:
+        """Why correction does not help; None where it does."""
+        before, after = self.crispness
+        flagged = self.quality.flagged
+        if 2 * flagged.sum() > len(flagged):
+            name, flag = max(self.quality.flags.items(), key=lambda item: item[1].sum())
+            return f"{flagged.sum()} of {len(flagged)} frames are flagged, {flag.sum()} as {name}"
+        good = ~flagged
+        spread = np.abs(self.shifts[good] - np.median(self.shifts[good], axis=0)).max()
+        if spread < _LEAST_MOTION:
+            return f"no frame moves by {_LEAST_MOTION} px or more"
+        if after <= before:
+            return "the mean is no crisper"
+        if self.quality.similarity[good].mean() < self.quality.similarity_before[good].mean():
+            return f"frames are less alike, {self._similarity()}"
+        return None
 
     def __repr__(self) -> str:
         with warnings.catch_warnings():

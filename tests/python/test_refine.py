@@ -288,6 +288,19 @@ def test_frames_that_the_caller_knows_to_be_bad(movie, base):
         assert np.abs(change - np.median(change, axis=0)).max() <= HARM
 
 
+def test_the_verdict(movie, base):
+    before, after = base.crispness
+    assert after > 1.5 * before
+    assert base.helps and base.verdict.startswith("Correction helps: crispness ")
+    still = stillscope.estimate_motion(moved(np.zeros((40, 2))))
+    assert not still.helps and "no frame moves" in still.verdict
+    rng = np.random.default_rng(6)
+    noise = stillscope.estimate_motion(rng.normal(100, 10, (40, *EXTENT)).astype("f4"))
+    assert not noise.helps and "as low_confidence" in noise.verdict
+    with pytest.raises(ValueError, match="crispness: expected a refined estimate"):
+        _ = stillscope.estimate_motion(movie, refine=0).verdict
+
+
 # --- limits and masks -----------------------------------------------------------------------------
 
 
