@@ -10,13 +10,19 @@ namespace {
 
 void apply_motion_py(const py::array& movie, const py::array_t<double>& shifts,
                      const py::array& out, double fill, const std::string& grid,
-                     const std::string& rounding, std::optional<std::size_t> n_threads) {
+                     const std::string& rounding, const std::string& interpolation,
+                     const std::string& border, std::optional<std::size_t> n_threads) {
   ApplySettings settings;
   settings.fill = fill;
   settings.grid = choose<SamplingGrid>({{"exact", SamplingGrid::exact}, {"cv2", SamplingGrid::cv2}},
                                        grid, "grid");
   settings.rounding = choose<Rounding>(
       {{"nearest", Rounding::nearest}, {"truncate", Rounding::truncate}}, rounding, "rounding");
+  settings.interpolation =
+      choose<Interpolation>({{"linear", Interpolation::linear}, {"cubic", Interpolation::cubic}},
+                            interpolation, "interpolation");
+  settings.border = choose<Border>({{"constant", Border::constant}, {"nearest", Border::nearest}},
+                                   border, "border");
   const ShiftList list = shift_list(shifts, "shifts");
   const auto executor = make_executor(n_threads);
   visit_pixel_type(movie, "movie", [&](auto type) {
@@ -34,7 +40,8 @@ void apply_motion_py(const py::array& movie, const py::array_t<double>& shifts,
 void bind_apply(py::module_& module) {
   module.def(
       "apply_motion", &apply_motion_py, py::arg("movie"), py::arg("shifts"), py::arg("out"),
-      py::kw_only(), py::arg("fill"), py::arg("grid"), py::arg("rounding"), py::arg("n_threads"),
+      py::kw_only(), py::arg("fill"), py::arg("grid"), py::arg("rounding"),
+      py::arg("interpolation") = "linear", py::arg("border") = "constant", py::arg("n_threads"),
       "Translates each frame of a movie (frame, height, width) by its shift [px] into `out`.");
 }
 

@@ -41,7 +41,8 @@ inline ChunkSettings chunk_settings(const py::dict& options) {
 }
 
 /// (slots, height, width), or (height, width) for a single slot; NaN where there is no template.
-inline py::array_t<float> template_array(const TemplateStack& merged, std::size_t slots, Extent extent) {
+inline py::array_t<float> template_array(const TemplateStack& merged, std::size_t slots,
+                                         Extent extent) {
   std::vector<py::ssize_t> shape;
   if (slots > 1) shape.push_back(static_cast<py::ssize_t>(slots));
   shape.push_back(static_cast<py::ssize_t>(extent.height));
@@ -76,7 +77,7 @@ inline py::dict counts_dict(const TreeCounts& counts) {
 
 /// What all results of an estimate have.
 inline py::dict estimate_dict(const MotionEstimate& estimate, const ChunkSettings& settings,
-                       Extent extent) {
+                              Extent extent) {
   py::dict dict;
   dict["shifts"] = shift_array(estimate.shifts);
   dict["template"] = template_array(estimate.merged, settings.has_slots() ? 3 : 1, extent);

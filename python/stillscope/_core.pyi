@@ -53,6 +53,8 @@ def apply_motion(
     fill: float,
     grid: Literal["exact", "cv2"],
     rounding: Literal["nearest", "truncate"],
+    interpolation: Literal["linear", "cubic"] = "linear",
+    border: Literal["constant", "nearest"] = "constant",
     n_threads: int | None,
 ) -> None: ...
 def circularity(frame: NDArray[Any], max_sh: int) -> float: ...

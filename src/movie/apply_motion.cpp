@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "stillscope/core/error.hpp"
+#include "stillscope/warp/cubic_translation.hpp"
 
 namespace stillscope {
 namespace {
@@ -34,23 +35,36 @@ class FrameWarper {
  public:
   void operator()(const FrameView<const T>& frame, const Shift& shift, const FrameView<T>& out,
                   const ApplySettings& settings) {
-    warper_.begin(frame, Translation(shift, frame.extent(), settings.grid),
-                  static_cast<float>(settings.fill));
+    const Translation translation(shift, frame.extent(), settings.grid);
+    const auto fill = static_cast<float>(settings.fill);
+    if (settings.interpolation == Interpolation::cubic) {
+      cubic_.begin(frame, translation, fill, settings.border);
+      write(cubic_, frame.extent(), out, settings);
+    } else {
+      linear_.begin(frame, translation, fill, settings.border);
+      write(linear_, frame.extent(), out, settings);
+    }
+  }
+
+ private:
+  template <class Warper>
+  void write(Warper& warper, Extent extent, const FrameView<T>& out,
+             const ApplySettings& settings) {
     const PixelRounding rounding = std::is_floating_point_v<T> ? PixelRounding::none
                                    : settings.rounding == Rounding::nearest
                                        ? PixelRounding::nearest
                                        : PixelRounding::truncate;
     const bool in_place = out.has_contiguous_rows();
-    if (!in_place) pixels_.resize(frame.width());
-    for (std::size_t y = 0; y < frame.height(); ++y) {
-      warper_(y, in_place ? out.row(y) : pixels_.data(), rounding);
+    if (!in_place) pixels_.resize(extent.width);
+    for (std::size_t y = 0; y < extent.height; ++y) {
+      warper(y, in_place ? out.row(y) : pixels_.data(), rounding);
       if (in_place) continue;
-      for (std::size_t x = 0; x < frame.width(); ++x) out(y, x) = pixels_[x];
+      for (std::size_t x = 0; x < extent.width; ++x) out(y, x) = pixels_[x];
     }
   }
 
- private:
-  RowWarper<T> warper_;
+  RowWarper<T> linear_;
+  CubicRowWarper<T> cubic_;
   std::vector<T> pixels_;
 };
 

@@ -115,21 +115,27 @@ std::vector<std::uint16_t> flag_frames(std::span<const FrameStatistics> frames) 
   std::vector<std::uint16_t> flags(n, 0);
   std::vector<double> scratch;
   for (std::size_t i = 0; i < n; ++i) {
-    const auto counts = [&](std::size_t k) { return frames[k].non_finite == 0 || k == i; };
+    const auto broken =
+        median_round(
+            i, n, neighbours,
+            [&](std::size_t k) { return static_cast<double>(frames[k].non_finite); },
+            [](std::size_t) { return true; }, scratch)
+            .first;
+    const auto is_broken = [&](std::size_t k) {
+      return static_cast<double>(frames[k].non_finite) > 2.0 * broken;
+    };
+    const auto counts = [&](std::size_t k) { return k == i || !is_broken(k); };
     const auto [mean, spread] = median_round(
         i, n, neighbours, [&](std::size_t k) { return frames[k].mean; }, counts, scratch);
-    const auto [lowest, unused] = median_round(
-        i, n, neighbours, [&](std::size_t k) { return frames[k].lowest; }, counts, scratch);
-    const auto [broken, unused2] = median_round(
-        i, n, neighbours, [&](std::size_t k) { return static_cast<double>(frames[k].non_finite); },
-        [](std::size_t) { return true; }, scratch);
-    // Above zero, or where frames reach below that, above their lowest pixels.
+    const double lowest =
+        median_round(
+            i, n, neighbours, [&](std::size_t k) { return frames[k].lowest; }, counts, scratch)
+            .first;
     const double brightness = mean - lowest;
     const double off = frames[i].mean - mean;
     if (off > std::max(spread_limit * spread, flash_share * brightness)) flags[i] |= flag_flash;
     if (off < -std::max(spread_limit * spread, black_share * brightness)) flags[i] |= flag_black;
-    const auto count = static_cast<double>(frames[i].non_finite);
-    if (count > 2.0 * broken) flags[i] |= flag_non_finite;
+    if (is_broken(i)) flags[i] |= flag_non_finite;
     if (frames[i].is_duplicate) flags[i] |= flag_duplicate;
   }
   return flags;

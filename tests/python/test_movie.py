@@ -230,7 +230,8 @@ def test_small_frames(size, n):
     frames = np.random.default_rng(1).random((n, *size))
     result = stillscope.estimate_motion(frames, chunk=3)
     assert result.shifts.shape == (n, 2) and np.isfinite(result.shifts).all()
-    assert result.template.shape == size and np.isfinite(result.template).all()
+    # NaN where no frame lies, as in the corners after a diagonal shift.
+    assert result.template.shape == size and np.isfinite(result.template).any()
     assert np.abs(np.diff(result.shifts[:, 0], append=result.shifts[0, 0])).max() <= n * size[0]
     if size == (1, 1):
         assert not result.shifts.any()
@@ -527,3 +528,92 @@ def test_fallbacks_are_counted_with_the_work_that_they_took():
     counts = stillscope.estimate_motion(movie, registrar="coarse_to_fine").stats["counts"]
     assert counts["fallbacks"] > 0
     assert counts["extra_spectra"] >= counts["fallbacks"] and counts["windows"] > 0
+
+
+# --- interpolation and borders --------------------------------------------------------------------
+
+
+def keys(t):
+    """Cubic convolution, a = -1/2."""
+    t = abs(t)
+    if t < 1:
+        return 1.5 * t**3 - 2.5 * t**2 + 1
+    return -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 if t < 2 else 0.0
+
+
+def convolved(frame, shift, kernel, reach, border, fill):
+    """A frame moved by a kernel, pixel by pixel, in double."""
+    height, width = frame.shape
+    pad = reach + int(np.abs(shift).max()) + 1
+    mode = {"mode": "edge"} if border == "nearest" else {"constant_values": fill}
+    padded = np.pad(frame.astype("f8"), pad, **mode)
+    out = np.zeros(frame.shape)
+    for y in range(height):
+        for x in range(width):
+            py, px = y - shift[0], x - shift[1]
+            for iy in range(int(np.floor(py)) - reach + 1, int(np.floor(py)) + reach + 1):
+                wy = kernel(py - iy)
+                for ix in range(int(np.floor(px)) - reach + 1, int(np.floor(px)) + reach + 1):
+                    weight = wy * kernel(px - ix)
+                    if weight:
+                        out[y, x] += weight * padded[iy + pad, ix + pad]
+    return out
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u1", "i2"])
+@pytest.mark.parametrize("border", ["constant", "nearest"])
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+def test_interpolation_and_border_against_a_plain_convolution(dtype, border, interpolation):
+    rng = np.random.default_rng(11)
+    frames = rng.integers(0, 255, (7, 11, 13)).astype(dtype)
+    shifts = [(0, 0), (1, -2), (0.5, 0.5), (-0.25, 3.75), (-2.6, 0), (0, 1.1), (-5.3, -4.8)]
+    how = {"fill": 9, "interpolation": interpolation, "border": border}
+    got = stillscope.apply_motion(frames, shifts, **how)
+    kernel, reach = (keys, 2) if interpolation == "cubic" else (lambda t: max(0, 1 - abs(t)), 1)
+    for frame, shift, out in zip(frames, shifts, got):
+        expected = convolved(frame, np.array(shift, "f8"), kernel, reach, border, 9)
+        if dtype == "f4":
+            np.testing.assert_allclose(out, expected, atol=1e-3)  # of 255; measured 6e-5
+        else:
+            low, high = (0, 255) if dtype == "u1" else (-32768, 32767)
+            assert np.abs(out - np.clip(np.rint(expected), low, high)).max() <= 1
+    again = stillscope.apply_motion(frames, shifts, n_threads=3, **how)
+    assert again.tobytes() == got.tobytes()
+    turned = stillscope.apply_motion(np.asfortranarray(frames), shifts, **how)
+    assert turned.tobytes() == got.tobytes()
+
+
+def test_borders():
+    frames = np.full((3, 9, 10), 7, "f4")
+    shifts = [(1.5, -2.25), (-3, 0), (0, np.nan)]
+    for interpolation in ("linear", "cubic"):
+        edge = stillscope.apply_motion(
+            frames, shifts, border="nearest", interpolation=interpolation
+        )
+        np.testing.assert_allclose(edge[:2], 7, rtol=1e-6)
+        assert (edge[2] == 0).all()
+        holes = stillscope.apply_motion(frames, shifts, border="nan", interpolation=interpolation)
+        assert np.isnan(holes[2]).all() and np.isnan(holes[1, -3:]).all()
+        reach = 1 if interpolation == "linear" else 2
+        # Whole shifts read no sample of weight zero.
+        assert np.isfinite(holes[1, :-3]).all()
+        inner = holes[0, 1 + reach :, : -2 - reach]
+        np.testing.assert_allclose(inner[: 9 - 1 - 2 * reach], 7, rtol=1e-6)
+    with pytest.raises(ValueError, match="border: expected another than 'nan'"):
+        stillscope.apply_motion(frames.astype("u1"), shifts, border="nan")
+    with pytest.raises(ValueError, match="border: expected 'constant' or 'nan' or 'nearest'"):
+        stillscope.apply_motion(frames, shifts, border="wrap")
+    with pytest.raises(ValueError, match="interpolation: expected 'linear' or 'cubic'"):
+        stillscope.apply_motion(frames, shifts, interpolation="sinc")
+
+
+@pytest.mark.parametrize(("interpolation", "left"), [("linear", 0.25), ("cubic", 0.41)])
+def test_what_interpolation_does_to_noise_and_flux(interpolation, left):
+    rng = np.random.default_rng(12)
+    noise = rng.standard_normal((4, 200, 220)).astype("f4")
+    moved = stillscope.apply_motion(noise, np.full((4, 2), 0.5), interpolation=interpolation)
+    np.testing.assert_allclose(moved[:, 3:-3, 3:-3].var(), left, rtol=0.03)
+    spot = np.zeros((1, 40, 40), "f4")
+    spot[0, 18:22, 17:23] = rng.random((4, 6))
+    moved = stillscope.apply_motion(spot, [(2.3, -1.7)], interpolation=interpolation)
+    np.testing.assert_allclose(moved.sum(), spot.sum(), rtol=1e-5)

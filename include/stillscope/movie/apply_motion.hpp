@@ -15,17 +15,24 @@ namespace stillscope {
 /// minian does. Floats are stored as they are.
 enum class Rounding { nearest, truncate };
 
+/// How values between pixels are made: from two pixels on each axis, or from four, which keeps fine
+/// detail (and noise) better and may overshoot at edges. Both leave a constant as it is, and the
+/// sum of a frame's pixels but for its borders.
+enum class Interpolation { linear, cubic };
+
 /// Options of `apply_motion`.
 struct ApplySettings {
   /// Value of what lies outside the frame; for integer movies one that their type holds.
   double fill = 0.0;
   SamplingGrid grid = SamplingGrid::exact;
   Rounding rounding = Rounding::nearest;
+  Interpolation interpolation = Interpolation::linear;
+  Border border = Border::constant;
 };
 
-/// Translates each frame of `movie` (frame, height, width) by its shift [px] into `out`,
-/// bilinearly, in float32. A shift that is not finite or larger than the frame gives a frame of
-/// `fill`. `out` must not overlap `movie`. Throws `std::invalid_argument` where the sizes of
+/// Translates each frame of `movie` (frame, height, width) by its shift [px] into `out`, in
+/// float32. A shift that is not finite or larger than the frame gives a frame of `fill`, whatever
+/// the border. `out` must not overlap `movie`. Throws `std::invalid_argument` where the sizes of
 /// `movie`, `shifts` and `out` differ, or where an integer type does not hold `fill`.
 template <Pixel T>
 void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts,

@@ -72,6 +72,14 @@ class Locator {
         spectra_(extent, LocatorTarget::pooling(extent)),
         correlation_(extent, spectra_.grid(), spectra_.fft()) {}
 
+  /// What the ratio of noise stays below, but for one frame in a hundred: the two highest of n
+  /// independent normal values differ by an exponential with the mean sigma / sqrt(2 ln n), and the
+  /// highest is sigma sqrt(2 ln n). Half of the cells are taken for independent.
+  [[nodiscard]] double noise_ratio() const {
+    const double places = static_cast<double>(correlation_.cells().area()) / 2.0;
+    return 1.0 + std::log(100.0) / (2.0 * std::log(std::max(places, 2.0)));
+  }
+
   /// `frame`: contiguous rows, finite.
   Location operator()(const FrameView<const T>& frame, const LocatorTarget& target) {
     spectra_.clear();

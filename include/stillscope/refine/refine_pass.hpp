@@ -132,7 +132,8 @@ class RefinePass {
                         static_cast<double>(state.location.shift.width)};
       const Shift away = there - state.fit.shift;
       const double distance = std::max(std::fabs(away.height), std::fabs(away.width));
-      const bool is_sure = state.location.ratio() >= settings_.least_ratio;
+      const bool is_sure =
+          state.location.ratio() >= std::max(settings_.least_ratio, scratch.locator->noise_ratio());
       if (is_sure && (distance > near || !best.has_converged)) {
         FrameFit start;
         start.shift = there;

@@ -21,6 +21,9 @@ namespace stillscope {
 /// nearest multiple of 1/32 px (`cv2.warpAffine` of OpenCV 4).
 enum class SamplingGrid { exact, cv2 };
 
+/// What lies outside a frame: a value, or the nearest pixel of the frame.
+enum class Border { constant, nearest };
+
 /// The two samples that a translation blends on one axis: with a = input[i + offset] and
 /// b = input[i + offset + 1], output[i] = a + weight (b - a). Eq. (4).
 struct AxisTaps {
@@ -86,12 +89,14 @@ class Translation {
 template <Pixel T>
 class RowWarper {
  public:
-  /// From here on, rows of `frame`. Samples outside it are `fill`, with which edge samples blend; a
-  /// sample of weight zero is not read.
-  void begin(const FrameView<const T>& frame, const Translation& translation, float fill) {
+  /// From here on, rows of `frame`. Samples outside it are `fill`, with which edge samples blend,
+  /// or those at the edge, as `border` says; a sample of weight zero is not read.
+  void begin(const FrameView<const T>& frame, const Translation& translation, float fill,
+             Border border = Border::constant) {
     frame_ = frame;
     translation_ = translation;
     fill_ = fill;
+    border_ = border;
     const std::size_t width = frame.width();
     filling_.reserve(width);
     std::fill_n(filling_.data(), width, fill);
@@ -112,6 +117,14 @@ class RowWarper {
     const std::size_t height = frame_.height();
     const std::ptrdiff_t upper = static_cast<std::ptrdiff_t>(y) + translation_.rows().offset;
     const float weight = translation_.rows().weight;
+    if (border_ == Border::nearest && !translation_.is_empty()) {
+      const auto last = static_cast<std::ptrdiff_t>(height) - 1;
+      const std::ptrdiff_t first = std::clamp<std::ptrdiff_t>(upper, 0, last);
+      const std::ptrdiff_t second = std::clamp<std::ptrdiff_t>(upper + 1, 0, last);
+      const bool is_one = weight == 0.0F || first == second;
+      const float* row = blended(first);
+      return {row, is_one ? nullptr : blended(second), is_one ? 0.0F : weight};
+    }
     const bool has_lower = weight != 0.0F && is_inside(upper + 1, height);
     if (translation_.is_empty() || (!is_inside(upper, height) && !has_lower)) {
       return {filling_.data(), nullptr, 0.0F};
@@ -164,12 +177,16 @@ class RowWarper {
     }
     // Beside them at most one column has a sample inside; the rest is fill.
     const auto sample = [&](std::ptrdiff_t x) {
+      if (border_ == Border::nearest) x = std::clamp<std::ptrdiff_t>(x, 0, n - 1);
       return is_inside(x, frame_.width()) ? static_cast<float>(row[x]) : fill_;
     };
     const auto edge = [&](std::ptrdiff_t x) {
       const std::ptrdiff_t left = x + columns.offset;
       const bool has_right = !is_whole && is_inside(left + 1, frame_.width());
-      if (!is_inside(left, frame_.width()) && !has_right) return fill_;
+      if (border_ == Border::nearest && is_whole) return sample(left);
+      if (border_ == Border::constant && !is_inside(left, frame_.width()) && !has_right) {
+        return fill_;
+      }
       return sample(left) + columns.weight * (sample(left + 1) - sample(left));
     };
     for (std::ptrdiff_t x = 0; x < begin; ++x) out[x] = edge(x);
@@ -179,6 +196,7 @@ class RowWarper {
   FrameView<const T> frame_;
   Translation translation_;
   float fill_ = 0.0F;
+  Border border_ = Border::constant;
   AlignedBuffer<float> blended_;  // of an even and of an odd row: neighbours
   std::size_t stride_ = 0;
   std::ptrdiff_t next_ = none;  // the first row that has not been blended
