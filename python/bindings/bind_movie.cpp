@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,8 +55,13 @@ template <class T>
 std::span<const T> optional_span(const py::dict& options, const char* name) {
   const py::object value = options[name];
   if (value.is_none()) return {};
-  const auto array = value.cast<py::array_t<T>>();
-  return {array.data(), static_cast<std::size_t>(array.size())};
+  // Of exactly this type, and the dict keeps it: never a copy, which would be gone.
+  const auto array = value.cast<py::array>();
+  if (!py::isinstance<py::array_t<T, py::array::c_style>>(array)) {
+    throw py::type_error(std::string(name) + ": expected a contiguous array of dtype " +
+                         py::str(py::dtype::of<T>()).cast<std::string>());
+  }
+  return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
 EstimateSettings estimate_settings(const py::dict& options) {

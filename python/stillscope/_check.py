@@ -48,6 +48,13 @@ def optional_number(value: Any, name: str) -> float | None:
     return None if value is None else number(value, name)
 
 
+def boolean(value: Any, name: str) -> bool:
+    """``value`` as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
 def choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
     """``value``, one of ``choices``."""
     if not isinstance(value, str) or value not in choices:

@@ -28,19 +28,30 @@ class FrameSource:
         if dims is not None and {"height", "width"} <= set(dims) and hasattr(movie, "transpose"):
             movie = movie.transpose(..., "height", "width")
             movie = movie.data
-        if not all(hasattr(movie, a) for a in ("shape", "dtype", "__getitem__")):
+        if not self._is_array(movie):
             movie = _check.frames(movie, name)
         self._movie = movie
         self._name = name
         self.shape = tuple(int(n) for n in movie.shape)
-        _check.real_dtype(np.dtype(movie.dtype), name)
         self.dtype = np.dtype(movie.dtype)
+        _check.real_dtype(self.dtype, name)
         if len(self.shape) != 3:
             raise ValueError(f"{name}: expected 3 dimensions, got shape {self.shape}")
         if 0 in self.shape:
             raise ValueError(f"{name}: expected at least one frame with pixels, got {self.shape}")
         # What the kernels see; a single pixel tells, and costs nothing to convert.
         self.kernel_dtype = _check.kernel_array(np.zeros(1, self.dtype)).dtype
+
+    @staticmethod
+    def _is_array(movie: Any) -> bool:
+        """Whether runs of its frames can be had as NumPy arrays of a dtype that is known."""
+        if not all(hasattr(movie, name) for name in ("shape", "dtype", "__getitem__")):
+            return False
+        try:
+            np.dtype(movie.dtype)
+        except TypeError:  # another library's, as a tensor's
+            return False
+        return True
 
     def __len__(self) -> int:
         return self.shape[0]

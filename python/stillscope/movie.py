@@ -175,7 +175,7 @@ def estimate_motion(
         "tree": tree,
         "chunk": 0 if chunk is None else _check.integer(chunk, "chunk", 1),
         "refine": _check.integer(refine, "refine", 0),
-        "brightness": bool(brightness),
+        "brightness": _check.boolean(brightness, "brightness"),
         "robust": _check.number(robust, "robust"),
         "highpass": _check.number(highpass, "highpass"),
         "max_shift": _check.optional_number(max_shift, "max_shift"),

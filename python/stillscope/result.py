@@ -36,8 +36,8 @@ class FrameQuality:
         float64: height of its correlation with the template's detail, without its own share in the
         template, over the root mean square of that correlation at all displacements.
     ratio : numpy.ndarray
-        float64: that peak over the top of the highest other hill of that correlation. Near 1: the frame could as
-        well lie elsewhere. 0 where it was not looked for.
+        float64: that peak over the top of the highest other hill of that correlation. Near 1: the
+        frame could as well lie elsewhere. 0 where it was not looked for.
     residual : numpy.ndarray
         float64: standard deviation of its difference to the template, in the movie's units.
     uncertainty : numpy.ndarray

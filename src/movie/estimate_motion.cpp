@@ -56,12 +56,14 @@ class MotionEstimator {
   MovieMotion operator()() {
     MovieMotion motion;
     static_cast<MotionEstimate&>(motion) = run_tree();
-    if (has_quality_ && !motion.merged.is_empty()) {
-      for (std::size_t i = 0; i < frames_; ++i) states_[i].fit.shift = motion.shifts[i];
-      refine(motion);
-      interpolate(motion);
-      for (std::size_t i = 0; i < frames_; ++i) motion.shifts[i] = states_[i].fit.shift;
-    }
+    if (!has_quality_) return motion;
+    start_from(motion.shifts);
+    motion.plain_mean = AlignedBuffer<float>(extent_.area());
+    plain_->mean(motion.plain_mean.data());
+    if (!motion.merged.is_empty()) refine(motion);
+    describe(motion);
+    interpolate(motion);
+    for (std::size_t i = 0; i < frames_; ++i) motion.shifts[i] = states_[i].fit.shift;
     return motion;
   }
 
@@ -83,7 +85,6 @@ class MotionEstimator {
         look(view, begin, last, statistics);
         flags = flag_frames(std::span(statistics).subspan(begin, end - begin));
         add_given(begin, flags);
-        keep_some(flags);
       }
       const ChosenFrames<T> chosen{view, flags};
       const TreePlan plan = plan_tree(view.size(), 0, settings_.tree.npart);
@@ -93,7 +94,11 @@ class MotionEstimator {
     if (has_quality_) {
       std::vector<std::uint16_t> flags = flag_frames(statistics);
       add_given(0, flags);
-      for (std::size_t i = 0; i < frames_; ++i) states_[i].flags = flags[i];
+      for (std::size_t i = 0; i < frames_; ++i) {
+        states_[i].flags = flags[i];
+        states_[i].has_holes = statistics[i].non_finite > 0;
+        states_[i].filling = statistics[i].mean;
+      }
     }
     MotionEstimate tree = merger.finish();
     if (has_quality_) {
@@ -125,9 +130,9 @@ class MotionEstimator {
       copies.clear();
       std::vector<RegisteredFrame<T>> frames;
       for (std::size_t i = first; i < first + size; ++i) {
-        if (statistics[begin + i].non_finite > 0) continue;
-        frames.push_back(
-            {view[i].has_contiguous_rows() ? view[i] : copies.contiguous(view[i]), Shift{}});
+        const FrameStatistics& frame = statistics[begin + i];
+        if (!frame.has_finite) continue;
+        frames.push_back({copies.usable(view[i], frame.non_finite > 0, frame.mean), Shift{}});
       }
       plain_->add<T>(frames, executor_);
     }
@@ -147,10 +152,14 @@ class MotionEstimator {
     }
   }
 
-  /// A chunk of which every frame is flagged still needs a template.
-  static void keep_some(std::vector<std::uint16_t>& flags) {
-    if (std::all_of(flags.begin(), flags.end(), [](std::uint16_t f) { return f != 0; })) {
-      flags.clear();
+  /// Frames that the tree left out begin where the frame before them is, or the first one known.
+  void start_from(const ShiftList& shifts) {
+    const auto first = std::find_if(shifts.begin(), shifts.end(),
+                                    [](const Shift& shift) { return shift.is_finite(); });
+    Shift last = first != shifts.end() ? *first : Shift{};
+    for (std::size_t i = 0; i < frames_; ++i) {
+      if (shifts[i].is_finite()) last = shifts[i];
+      states_[i].fit.shift = last;
     }
   }
 
@@ -163,16 +172,14 @@ class MotionEstimator {
     pass.is_fitting = frames_ >= least_frames;
     const double highpass = settings_.refine.highpass;
 
-    motion.plain_mean = AlignedBuffer<float>(extent_.area());
-    plain_->mean(motion.plain_mean.data());
     std::optional<ReferenceTemplate> plain;
-    if (plain_->frames() > 0)
+    if (plain_->frames() > 0) {
       plain.emplace(view_of(motion.plain_mean), Area::of(extent_), std::span<const float>{}, 0.0);
+    }
 
     // The first reading's template is the tree's.
-    const Slot slot = aggregate_slot;
     Area area = covered(motion.shifts);
-    FrameView<const float> from = motion.merged[slot];
+    FrameView<const float> from = motion.merged[aggregate_slot];
     std::size_t shaped = frames_;
     ShiftList before = motion.shifts;
     while (motion.passes < settings_.refine.passes) {
@@ -191,7 +198,7 @@ class MotionEstimator {
             executor_);
       }
       ++motion.passes;
-      if (motion.passes == 1 && pass.is_fitting) flag_torn();
+      if (motion.passes == 1 && pass.is_fitting) mark_torn();
       motion.moved.push_back(distance(before));
       if (mean.frames() == 0) break;
       shaped = mean.frames();
@@ -202,7 +209,6 @@ class MotionEstimator {
       from = view_of(motion.mean);
       if (motion.moved.back() < arrived) break;
     }
-    describe(motion);
   }
 
   /// Where no frame's border lies on the tree's template, but for a few wild frames'.
@@ -233,7 +239,7 @@ class MotionEstimator {
     return {plane.data(), extent_};
   }
 
-  void flag_torn() {
+  void mark_torn() {
     std::vector<StripReport> reports(frames_);
     std::vector<std::uint16_t> ignored(frames_);
     for (std::size_t i = 0; i < frames_; ++i) {
@@ -249,7 +255,7 @@ class MotionEstimator {
     }
     const std::vector<bool> torn = find_torn(reports, ignored);
     for (std::size_t i = 0; i < frames_; ++i) {
-      if (torn[i]) states_[i].flags |= flag_torn_bit;
+      if (torn[i]) states_[i].flags |= flag_torn;
     }
   }
 
@@ -328,7 +334,6 @@ class MotionEstimator {
     }
   }
 
-  static constexpr std::uint16_t flag_torn_bit = stillscope::flag_torn;
   /// Flags of frames whose shift is as good as any.
   static constexpr std::uint16_t keep_their_shift = flag_duplicate | flag_not_converged;
 
@@ -358,6 +363,11 @@ void EstimateSettings::validate(std::size_t frames, Extent extent) const {
   if (!weights.empty() && weights.size() != extent.area()) {
     throw_invalid("weights", std::to_string(extent.area()) + " values, one a pixel",
                   weights.size());
+  }
+  for (const float weight : weights) {
+    if (!(weight >= 0.0F && std::isfinite(weight))) {
+      throw_invalid("weights", "finite numbers from 0", weight);
+    }
   }
 }
 

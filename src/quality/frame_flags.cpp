@@ -94,6 +94,7 @@ FrameStatistics frame_statistics(const FrameView<const T>& frame,
         }
       }
       statistics.non_finite = frame.extent().area() - finite;
+      statistics.has_finite = finite > 0;
       statistics.mean = finite > 0 ? sum / static_cast<double>(finite) : 0.0;
       if (finite == 0) statistics.lowest = statistics.highest = 0.0;
     }
@@ -122,7 +123,7 @@ std::vector<std::uint16_t> flag_frames(std::span<const FrameStatistics> frames) 
             [](std::size_t) { return true; }, scratch)
             .first;
     const auto is_broken = [&](std::size_t k) {
-      return static_cast<double>(frames[k].non_finite) > 2.0 * broken;
+      return !frames[k].has_finite || static_cast<double>(frames[k].non_finite) > 2.0 * broken;
     };
     const auto counts = [&](std::size_t k) { return k == i || !is_broken(k); };
     const auto [mean, spread] = median_round(

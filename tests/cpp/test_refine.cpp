@@ -16,7 +16,7 @@
 #include "stillscope/quality/frame_flags.hpp"
 #include "stillscope/refine/area.hpp"
 #include "stillscope/refine/box_blur.hpp"
-#include "stillscope/refine/frame_fit.hpp"
+#include "stillscope/refine/frame_fitter.hpp"
 #include "stillscope/refine/locator.hpp"
 #include "stillscope/refine/mean_template.hpp"
 #include "stillscope/refine/reference_template.hpp"

@@ -8,13 +8,13 @@ from support import error_of
 import stillscope
 from stillscope.simulate import simulate_movie
 
-# RMS error of the shifts against the known motion, px. Measured 0.0041 (float32), 0.0042 (uint8);
-# the tree's 0.17.
-TRUTH_RMS = 0.008
+# RMS error of the shifts against the known motion, px. Measured 0.0019 (all types), at most 0.0056;
+# the tree's 0.18.
+TRUTH_RMS = 0.004
 TRUTH_MAX = 6 * TRUTH_RMS
-# What bad frames may do to the others' shifts, px. Measured 0.0016.
+# What bad frames may do to the others' shifts, px. Measured 0.0059 (noise), else at most 0.0010.
 HARM = 0.02
-# A scene that does not move, px. Measured 0.009.
+# A scene that does not move, px. Measured 0.012.
 STILL = 0.05
 
 EXTENT = (160, 208)
@@ -80,7 +80,7 @@ def test_simulated_recordings(seed):
     frames, displacement = simulate_movie(seed=seed)
     refined = error_of(stillscope.estimate_motion(frames).shifts, displacement)[0]
     tree = error_of(stillscope.estimate_motion(frames, refine=0).shifts, displacement)[0]
-    assert refined <= 0.03  # px; measured 0.012
+    assert refined <= 0.03  # px; measured 0.0034 to 0.0039, the tree 0.14 to 0.29
     assert refined <= tree
 
 
@@ -89,7 +89,7 @@ def test_few_frames(path, frames):
     motion = stillscope.estimate_motion(moved(path[:frames]))
     assert motion.shifts.shape == (frames, 2)
     assert not motion.quality.flagged.any()
-    # Too few frames for a mean that is better than they are: the tree's shifts. Measured 0.016 px.
+    # Too few frames for a mean that is better than they are: the tree's shifts. Measured 0.025 px.
     assert error_of(motion.shifts, path[:frames])[1] <= 0.05
     assert (motion.quality.similarity > 0.9).all()
 
@@ -109,7 +109,7 @@ def test_brightness_that_changes(path, movie):
     assert not motion.quality.flagged.any()
     # Each frame's own gain follows.
     relative = motion.quality.gain / motion.quality.gain.mean()
-    np.testing.assert_allclose(relative, gain.ravel() / gain.mean(), atol=0.02)  # measured 0.007
+    np.testing.assert_allclose(relative, gain.ravel() / gain.mean(), atol=0.02)  # measured 0.0043
 
 
 def test_what_does_not_move_stays():
@@ -217,8 +217,8 @@ def test_a_good_movie_has_no_flags(base):
     assert (base.quality.ratio > 2).all()
     assert base.quality.similarity.mean() > base.quality.similarity_before.mean() + 0.2
     # The residual is the noise (3.0), and the blur that the mean's interpolation adds.
-    np.testing.assert_allclose(base.quality.residual, 3.0, rtol=0.1)
-    assert (base.quality.uncertainty < 0.01).all()
+    np.testing.assert_allclose(base.quality.residual, 3.0, rtol=0.1)  # measured 0.034
+    assert (base.quality.uncertainty < 0.01).all()  # px; measured at most 0.0020
     rows, columns = base.valid
     assert 0 < rows.start < rows.stop < EXTENT[0] and 0 < columns.start < columns.stop < EXTENT[1]
 
@@ -267,6 +267,38 @@ def test_bad_frames_are_flagged_and_harm_no_others(movie, base):
         else:
             between = 0.5 * (motion.shifts[at - 1] + motion.shifts[at + 1])
             np.testing.assert_allclose(motion.shifts[at], between, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:frames with non-finite pixels:UserWarning")
+def test_holes_that_every_frame_has_are_no_flag(path, movie):
+    """As after a correction with NaN borders."""
+    frames = movie.copy()
+    frames[:, :12] = frames[:, -9:] = frames[:, :, :7] = np.nan
+    motion = stillscope.estimate_motion(frames)
+    assert not motion.quality.flagged.any()
+    assert error_of(motion.shifts, path)[0] <= 0.04  # px; measured 0.019, the tree's 0.20
+    assert motion.helps and np.isfinite(motion.crispness).all()
+    assert (motion.quality.similarity_before > 0).all()  # measured 0.078 to 0.37
+
+
+@pytest.mark.filterwarnings("ignore:frames with non-finite pixels:UserWarning")
+def test_where_no_frame_is_good_none_is_moved(movie):
+    cases = ((np.full_like(movie[:9], np.nan), None, "non_finite"), (movie[:9], range(9), "given"))
+    for frames, given, flag in cases:
+        motion = stillscope.estimate_motion(frames, bad_frames=None if given is None else [*given])
+        assert motion.quality.flags[flag].all() and not motion.shifts.any()
+        assert motion.template.shape == EXTENT and np.isnan(motion.template).all()
+        assert not motion.helps and f"9 as {flag}" in motion.verdict
+
+
+def test_frames_that_stand_still_for_a_chunk_keep_their_place(path, movie):
+    frames = movie.copy()
+    frames[40:90] = frames[40]
+    motion = stillscope.estimate_motion(frames, chunk=20)
+    assert np.flatnonzero(motion.quality.flags["duplicate"]).tolist() == list(range(41, 90))
+    np.testing.assert_allclose(motion.shifts[41:90] - motion.shifts[40], 0, atol=1e-3)
+    others = np.r_[:41, 90:120]
+    assert error_of(motion.shifts[others], path[others])[0] <= 2 * TRUTH_RMS
 
 
 def test_pure_noise_is_flagged_and_not_moved():
@@ -338,6 +370,7 @@ def test_a_mask_leaves_a_part_out(path, movie):
         ({"max_shift": 0}, ValueError, "max_shift: expected more than 0"),
         ({"max_shift": "a"}, TypeError, "max_shift: expected a number"),
         ({"max_shift": float("nan")}, ValueError, "max_shift"),
+        ({"brightness": "no"}, TypeError, "brightness: expected True or False"),
         ({"robust": -1}, ValueError, "robust: expected at least 0"),
         ({"highpass": -1}, ValueError, "highpass: expected at least 0"),
         ({"highpass": float("inf")}, ValueError, "highpass"),

@@ -43,7 +43,7 @@ struct EstimateSettings {
   /// Shifts beyond this [px] on an axis are not believed.
   std::optional<double> max_shift = std::nullopt;
   /// A frame is of low confidence whose place on the template is not this much better than the best
-  /// other one.
+  /// other one, or than noise would have it.
   double least_ratio = 1.25;
   /// Not 0 for frames that are known to be bad: one a frame, or nothing.
   std::span<const std::uint16_t> bad_frames = {};

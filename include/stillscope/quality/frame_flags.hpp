@@ -13,7 +13,7 @@ namespace stillscope {
 
 /// What can be said against a frame. Any number of them can be true at once.
 enum FrameFlag : std::uint16_t {
-  flag_non_finite = 1 << 0,      ///< Pixels that are no numbers, more than frames usually have.
+  flag_non_finite = 1 << 0,      ///< Pixels that are no numbers: all, or more than usual.
   flag_black = 1 << 1,           ///< Much darker than the frames round it.
   flag_flash = 1 << 2,           ///< Much brighter than the frames round it.
   flag_torn = 1 << 3,            ///< A part of it lies elsewhere than the rest, or is no scene.
@@ -36,6 +36,7 @@ struct FrameStatistics {
   double highest = 0.0;
   std::size_t non_finite = 0;
   bool is_duplicate = false;  ///< The same as the frame before, bit for bit.
+  bool has_finite = true;     ///< Any finite pixel.
 };
 
 /// Statistics of `frame` (any strides); `before`: the frame before it, if there is one.

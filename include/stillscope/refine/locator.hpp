@@ -88,13 +88,13 @@ class Locator {
     Location found;
     std::optional<CorrelationCell> best;
     double squares = 0.0;
-    for_each_allowed([&](CorrelationCell cell) {
+    const std::size_t places = for_each_allowed([&](CorrelationCell cell) {
       const double value = correlation_[cell];
       squares += value * value;
       if (!best || value > correlation_[*best]) best = cell;
     });
     found.shift = correlation_.top(*best);
-    found.noise = std::sqrt(squares / static_cast<double>(std::max<std::size_t>(count_, 1)));
+    found.noise = std::sqrt(squares / static_cast<double>(places));
     found.peak = correlation_[*best] - own_share(spectrum, target);
     found.rival = -std::numeric_limits<double>::infinity();
     // The slopes of the peak's own hill, however wide it is, are no rivals: other hills are.
@@ -107,22 +107,24 @@ class Locator {
   }
 
  private:
+  /// How many there are: the origin is always one.
   template <class Visit>
-  void for_each_allowed(Visit&& visit) {
+  std::size_t for_each_allowed(Visit&& visit) {
     const Extent cells = correlation_.cells();
     const auto allowed = [&](std::size_t i, std::size_t n, double scale) {
       if (!max_shift_) return true;
       return static_cast<double>(std::min(i, n - i)) * scale <= *max_shift_ + scale;
     };
-    count_ = 0;
+    std::size_t count = 0;
     for (std::size_t y = 0; y < cells.height; ++y) {
       if (!allowed(y, cells.height, spectra_.grid().row_scale())) continue;
       for (std::size_t x = 0; x < cells.width; ++x) {
         if (!allowed(x, cells.width, spectra_.grid().column_scale())) continue;
         visit(CorrelationCell{y, x});
-        ++count_;
+        ++count;
       }
     }
+    return count;
   }
 
   /// What the peak owes to the frame's being part of the template.
@@ -162,7 +164,6 @@ class Locator {
   SmallCorrelation correlation_;
   std::vector<float> weights_;
   double weighted_for_ = -1.0;
-  std::size_t count_ = 0;
 };
 
 }  // namespace stillscope

@@ -13,9 +13,8 @@
 #include <vector>
 
 #include "stillscope/core/executor.hpp"
-#include "stillscope/core/rows.hpp"
 #include "stillscope/quality/frame_flags.hpp"
-#include "stillscope/refine/frame_fit.hpp"
+#include "stillscope/refine/frame_fitter.hpp"
 #include "stillscope/refine/locator.hpp"
 #include "stillscope/refine/mean_template.hpp"
 #include "stillscope/refine/reference_template.hpp"
@@ -26,8 +25,10 @@ namespace stillscope {
 /// What is known of a frame from pass to pass.
 struct FrameState {
   FrameFit fit;
-  Location location;         ///< Where the template's detail says that it is.
-  double similarity_before;  ///< Correlation of the frame as it is with the movie's plain mean.
+  Location location;               ///< Where the template's detail says that it is.
+  double similarity_before = 0.0;  ///< Correlation with the movie's plain mean, as it is.
+  bool has_holes = false;          ///< Pixels that are not finite.
+  double filling = 0.0;            ///< What they are taken for.
   std::uint16_t flags = 0;
 };
 
@@ -64,7 +65,9 @@ class RefinePass {
       std::vector<FrameView<const T>> views(end - begin);
       executor.for_each(end - begin, [&](std::size_t i) {
         held[i] = pool_.take([&] { return std::make_unique<Scratch>(reference_, settings_); });
-        views[i] = usable(frames[begin + i], *held[i]);
+        const FrameState& state = states[begin + i];
+        held[i]->copies.clear();
+        views[i] = held[i]->copies.usable(frames[begin + i], state.has_holes, state.filling);
         fit(views[i], states[begin + i], *held[i]);
         // Copies live until the frames have been added.
         if (views[i].data() == frames[begin + i].data()) pool_.give(std::move(held[i]));
@@ -88,40 +91,23 @@ class RefinePass {
 
   struct Scratch {
     Scratch(const ReferenceTemplate& reference, const PassSettings& settings)
-        : fitter(reference.extent(), settings.fit),
-          plain_fitter(reference.extent(), FitSettings{true, 0.0}) {
+        : fitter(reference.extent(), settings.fit) {
       if (LocatorTarget::can_locate(reference.extent())) {
         locator.emplace(reference.extent(), settings.max_shift);
       }
     }
     FrameFitter<T> fitter;
-    FrameFitter<T> plain_fitter;
     std::optional<Locator<T>> locator;
     FrameCopies<T> copies;
   };
 
-  /// The frame with contiguous rows and finite pixels: itself, or a copy.
-  static FrameView<const T> usable(const FrameView<const T>& frame, Scratch& scratch) {
-    scratch.copies.clear();
-    FrameView<const T> view = frame;
-    if (!view.has_contiguous_rows()) view = scratch.copies.contiguous(view);
-    if constexpr (std::is_floating_point_v<T>) {
-      const FrameSummary summary = summarize(view);
-      if (summary.non_finite > 0) {
-        view = scratch.copies.finite(view, static_cast<T>(summary.mean));
-      }
-    }
-    return view;
-  }
-
   void fit(const FrameView<const T>& frame, FrameState& state, Scratch& scratch) const {
     if (plain_ != nullptr) {
-      state.similarity_before = scratch.plain_fitter.similarity(frame, *plain_, {});
+      state.similarity_before = scratch.fitter.similarity(frame, *plain_, {});
     }
     if ((state.flags & hopeless) != 0) return;
-    if (!state.fit.shift.is_finite()) state.fit.shift = {};
     if (!settings_.is_fitting) {
-      state.fit.similarity = scratch.plain_fitter.similarity(frame, reference_, state.fit.shift);
+      state.fit.similarity = scratch.fitter.similarity(frame, reference_, state.fit.shift);
       return;
     }
     const bool looks = target_ != nullptr && scratch.locator.has_value();

@@ -21,6 +21,18 @@ struct RegistrarCounts {
   std::size_t refinements = 0;  ///< Registrations that a finer grid was asked for.
   std::size_t fallbacks = 0;    ///< Registrations that a faster method handed to the full-size one.
   std::size_t extra_spectra = 0;  ///< Transforms that refinements and fallbacks needed.
+
+  friend bool operator==(const RegistrarCounts&, const RegistrarCounts&) = default;
+  RegistrarCounts& operator+=(const RegistrarCounts& other) {
+    registrations += other.registrations;
+    spectra += other.spectra;
+    windows += other.windows;
+    points += other.points;
+    refinements += other.refinements;
+    fallbacks += other.fallbacks;
+    extra_spectra += other.extra_spectra;
+    return *this;
+  }
 };
 
 /// Registers pairs of frames of one size by their un-normalised circular cross-correlation. What it

@@ -12,21 +12,15 @@
 
 namespace stillscope {
 
-/// Counts of the work of a tree.
-struct TreeCounts {
+/// Counts of the work of a tree. Of those of its registrars, the registrations and the spectra are
+/// planned.
+struct TreeCounts : RegistrarCounts {
   std::size_t leaves = 0;
-  std::size_t nodes = 0;          ///< Nodes above the leaves.
-  std::size_t registrations = 0;  ///< Pairs of frames.
+  std::size_t nodes = 0;  ///< Nodes above the leaves.
   /// Registrations through touching slots that could not have changed the answer, and were not
   /// made: each spares two spectra.
   std::size_t spared = 0;
   std::size_t warps = 0;            ///< Frames.
-  std::size_t spectra = 0;          ///< Forward transforms of frames, the first of each.
-  std::size_t windows = 0;          ///< Exact correlations at 3x3 displacements; not planned.
-  std::size_t points = 0;           ///< Exact correlations at single displacements; not planned.
-  std::size_t refinements = 0;      ///< Registrations that a finer grid was asked for.
-  std::size_t fallbacks = 0;        ///< Registrations handed to the full-size registrar.
-  std::size_t extra_spectra = 0;    ///< Transforms that these two needed; not planned.
   std::vector<std::uint32_t> runs;  ///< How often each node of the plan ran.
 
   friend bool operator==(const TreeCounts&, const TreeCounts&) = default;
@@ -38,29 +32,16 @@ struct TreeCounts {
   /// Adds the counts of another tree, whose leaves merge what other trees made where
   /// `merges_trees`.
   void add(const TreeCounts& other, bool merges_trees) {
+    RegistrarCounts::operator+=(other);
     (merges_trees ? nodes : leaves) += other.leaves;
     nodes += other.nodes;
-    registrations += other.registrations;
     spared += other.spared;
     warps += other.warps;
-    spectra += other.spectra;
-    windows += other.windows;
-    points += other.points;
-    refinements += other.refinements;
-    fallbacks += other.fallbacks;
-    extra_spectra += other.extra_spectra;
     runs.insert(runs.end(), other.runs.begin(), other.runs.end());
   }
   template <class Group>
   void add_work(const Group& group) {
-    const RegistrarCounts& registrar = group.registrar_counts();
-    registrations += registrar.registrations;
-    spectra += registrar.spectra;
-    windows += registrar.windows;
-    points += registrar.points;
-    refinements += registrar.refinements;
-    fallbacks += registrar.fallbacks;
-    extra_spectra += registrar.extra_spectra;
+    RegistrarCounts::operator+=(group.registrar_counts());
     warps += group.warps();
     spared += group.spared();
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <deque>
+#include <type_traits>
 
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/view.hpp"
@@ -24,6 +25,16 @@ class FrameCopies {
   /// The frame in C order, `value` in place of what is not finite.
   [[nodiscard]] FrameView<const T> finite(const FrameView<const T>& frame, T value) {
     return copy(frame, [&](T pixel) { return std::isfinite(pixel) ? pixel : value; });
+  }
+
+  /// The frame itself where its rows are contiguous and it has no holes; else the frame in C order,
+  /// `value` in its holes, which are what is not finite.
+  [[nodiscard]] FrameView<const T> usable(const FrameView<const T>& frame, bool has_holes,
+                                          double value) {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (has_holes) return finite(frame, static_cast<T>(value));
+    }
+    return frame.has_contiguous_rows() ? frame : contiguous(frame);
   }
 
  private:

@@ -34,9 +34,9 @@ template <Pixel T>
   return StackView<const T>::slots;
 }
 
-/// Runs the plan over `input`, a MovieView<const T>, a ChosenFrames<T> or a StackView<const T>. `incoming`: a list of
-/// shifts for each item, which the item's motions are added to; empty: one shift of zero an item.
-/// The executor changes who does the work, never the result.
+/// Runs the plan over `input`, a MovieView<const T>, a ChosenFrames<T> or a StackView<const T>.
+/// `incoming`: a list of shifts for each item, which the item's motions are added to; empty: one
+/// shift of zero an item. The executor changes who does the work, never the result.
 template <Pixel T, class Input>
 class TreeReducer {
  public:

@@ -26,14 +26,14 @@ namespace stillscope {
 }
 
 /// Turns samples (height, width) in C order into the coefficients of the spline through them,
-/// whole- sample symmetric at the edges, in place. Axes of a single sample are left as they are.
+/// whole-sample symmetric at the edges, in place. Axes of a single sample are left as they are.
 inline void to_spline_coefficients(float* samples, Extent extent) {
   constexpr double pole = -0.26794919243112270;  // sqrt(3) - 2
   constexpr std::size_t reach = 24;              // pole^24 is below float's precision
   constexpr auto z = static_cast<float>(pole);
   const auto gain = static_cast<float>((1.0 - pole) * (1.0 - 1.0 / pole));
   const auto edge = static_cast<float>(pole / (pole * pole - 1.0));
-  // `at(i)`: a lane of samples, any number side by side.
+  // `lane(i)`: sample i of each of `lanes` series that lie side by side.
   const auto filter = [&](std::size_t n, std::size_t lanes, auto&& lane) {
     if (n < 2) return;
     std::vector<float> start(lanes, 0.0F);

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// Gauss-Newton on the residual of a frame to a template: S. Baker and I. Matthews, "Lucas-Kanade
+/// 20 years on: a unifying framework", Int. J. Computer Vision 56 (2004), inverse compositional.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+#include "stillscope/core/buffer.hpp"
+#include "stillscope/core/view.hpp"
+#include "stillscope/refine/frame_fit.hpp"
+#include "stillscope/refine/reference_template.hpp"
+#include "stillscope/simd/row_kernels.hpp"
+
+namespace stillscope {
+
+/// Fits frames of one size, one after the other; one object a thread.
+template <Pixel T>
+class FrameFitter {
+ public:
+  FrameFitter(Extent extent, const FitSettings& settings) : settings_(settings) {
+    blended_.reserve(extent.width);
+    for (auto& row : residuals_) row.reserve(extent.width + 2);
+  }
+
+  /// The area of `reference` that a frame lies over once it is moved by `by`.
+  [[nodiscard]] static Area common_area(const ReferenceTemplate& reference, PixelOffset by) {
+    return reference.area() & Area::of(reference.extent()).moved(by);
+  }
+
+  /// Fits `frame` (contiguous rows, finite), from where `start` was. Where there is no convergence
+  /// the shift stays as it was.
+  FrameFit operator()(const FrameView<const T>& frame, const ReferenceTemplate& reference,
+                      const FrameFit& start) {
+    FrameFit fit = start;
+    fit.has_converged = false;
+    fit.evaluations = 0;
+    // The way there needs a part of the rows only; where it ends, all of them count.
+    std::size_t row_step = start.sigma > 0.0 ? 1 : coarse_step;
+    Shift before;  // the last step that all rows made
+    while (fit.evaluations < most_evaluations) {
+      ++fit.evaluations;
+      const Evaluation at = evaluate(frame, reference, fit, row_step);
+      if (!at.normal.is_regular()) break;
+      if (!update_brightness(at, settings_.has_brightness, fit)) break;
+      const Shift plain = at.normal.solve(at.height / fit.gain, at.width / fit.gain);
+      if (!plain.is_finite()) break;
+      const Shift step = {lengthened(plain.height, before.height),
+                          lengthened(plain.width, before.width)};
+      fit.shift += step;
+      fit.uncertainty = at.normal.error() * fit.sigma / fit.gain;
+      const double moved = std::max(std::fabs(step.height), std::fabs(step.width));
+      if (row_step == 1) {
+        if (moved < tolerance) {
+          fit.has_converged = true;
+          describe_bands(at, reference, step, fit);
+          break;
+        }
+        before = plain;
+      } else if (moved < coarse_tolerance || fit.evaluations >= most_coarse) {
+        row_step = 1;
+      }
+    }
+    const Shift moved = fit.shift - start.shift;
+    if (!fit.has_converged ||
+        std::max(std::fabs(moved.height), std::fabs(moved.width)) > settings_.reach) {
+      fit.has_converged = false;
+      fit.shift = start.shift;
+    }
+    return fit;
+  }
+
+  /// Correlation of a frame with the template at a given shift, as it is; from a part of the rows.
+  double similarity(const FrameView<const T>& frame, const ReferenceTemplate& reference,
+                    Shift shift) {
+    FrameFit fit;
+    fit.shift = shift;
+    const Evaluation at = evaluate(frame, reference, fit, coarse_step);
+    return !at.area.is_empty() && update_brightness(at, true, fit) ? fit.similarity : 0.0;
+  }
+
+ private:
+  static constexpr std::size_t most_evaluations = 16;
+  static constexpr std::size_t most_coarse = 4;  // of these, with a part of the rows
+  static constexpr double longest_step = 1.0;    // [px]
+  /// What is left after such a step is a fraction of it.
+  static constexpr double tolerance = 0.01;  // [px]
+  /// After such a step, the next one is likely to be below the tolerance.
+  static constexpr double coarse_tolerance = 0.1;  // [px]
+  static constexpr std::size_t coarse_step = 4;
+
+  /// A step on one axis with those that would follow, where this and the one before shrink as a
+  /// geometric series does (A. Aitken, Proc. Royal Soc. Edinburgh 46 (1926)).
+  static double lengthened(double step, double before) {
+    const double ratio = before != 0.0 ? std::clamp(step / before, 0.0, 0.7) : 0.0;
+    return std::clamp(step / (1.0 - ratio), -longest_step, longest_step);
+  }
+
+  struct BandSums {
+    double height = 0.0;  // residuals times gradients
+    double width = 0.0;
+    ResidualSums with_brightness;  // of some rows, all sums
+    ResidualSums without;          // of the others
+    std::size_t brightness_pixels = 0;
+
+    [[nodiscard]] double rr() const { return with_brightness.rr + without.rr; }
+    /// What would have to be added to the gain for these rows alone.
+    [[nodiscard]] double gain_step() const {
+      const ResidualSums& s = with_brightness;
+      const auto pixels = static_cast<double>(brightness_pixels);
+      const double spread = s.pp - s.p * s.p / pixels;
+      return spread > 0.0 ? (s.rp - s.r * s.p / pixels) / spread : 0.0;
+    }
+  };
+
+  struct Evaluation {
+    Area area;
+    Normal normal;
+    std::size_t brightness_pixels = 0;
+    std::size_t other_pixels = 0;
+    double height = 0.0;
+    double width = 0.0;
+    ResidualSums brightness;
+    std::array<BandSums, FrameFit::bands> bands;
+  };
+
+  static std::pair<std::ptrdiff_t, double> nearest(double shift) {
+    const double whole = std::nearbyint(shift);
+    return {static_cast<std::ptrdiff_t>(whole), shift - whole};
+  }
+
+  /// First row of each band, and the end of the last.
+  static std::ptrdiff_t band_begin(const Area& area, std::size_t band) {
+    return area.top + static_cast<std::ptrdiff_t>(area.height() * band / FrameFit::bands);
+  }
+
+  /// The residual at the fit's shift, in every `row_step`th row, and what it says. Frames are never
+  /// interpolated: their noise would be smoothed, more or less as the shift has it.
+  Evaluation evaluate(const FrameView<const T>& frame, const ReferenceTemplate& reference,
+                      const FrameFit& fit, std::size_t row_step) {
+    const auto [row_offset, row_rest] = nearest(fit.shift.height);
+    const auto [column_offset, column_rest] = nearest(fit.shift.width);
+    Evaluation at;
+    at.area = common_area(reference, {row_offset, column_offset});
+    if (at.area.is_empty() || at.area.height() < FrameFit::bands) return at;
+    at.normal = reference.normal(at.area);
+    const auto vertical = cubic_weights(row_rest < 0.0 ? row_rest + 1.0 : row_rest);
+    const auto horizontal = cubic_weights(column_rest < 0.0 ? column_rest + 1.0 : column_rest);
+    const std::ptrdiff_t above = row_rest < 0.0 ? -2 : -1;
+    const std::ptrdiff_t before = column_rest < 0.0 ? -2 : -1;
+    const std::size_t width = at.area.width();
+    const bool is_robust = settings_.robust > 0.0 && fit.sigma > 0.0;
+    ResidualRow<T> row{};
+    row.coefficients = blended_.data();
+    row.cubic = horizontal.data();
+    row.zero = reference.level();
+    row.gain = static_cast<float>(fit.gain);
+    row.offset = static_cast<float>(fit.offset);
+    row.limit = is_robust ? static_cast<float>(settings_.robust * fit.sigma)
+                          : std::numeric_limits<float>::max();
+    // Two rows on: far enough to hide the memory's latency, near enough to stay in the cache.
+    row.ahead = 2 * static_cast<std::ptrdiff_t>(row_step) * frame.row_stride();
+    const std::ptrdiff_t ahead =
+        2 * static_cast<std::ptrdiff_t>(row_step * reference.extent().width);
+    // Gradients are wanted where the prediction was taken, so that what is even about that place,
+    // as a template's blur is, does not look like a shift. Rather than these, residuals are
+    // blended: the same sum, in another order.
+    const bool is_fine = row_step == 1;
+    const float down = is_fine ? static_cast<float>(row_rest - std::floor(row_rest)) : 0.0F;
+    const float right = is_fine ? static_cast<float>(column_rest - std::floor(column_rest)) : 0.0F;
+    const std::array<float, 4> weights = {(1.0F - down) * (1.0F - right), (1.0F - down) * right,
+                                          down * (1.0F - right), down * right};
+    const std::ptrdiff_t gradient_row = is_fine ? above + 1 : 0;
+    const std::ptrdiff_t gradient_column = at.area.left + (is_fine ? before + 1 : 0);
+    // Each with a 0 on either side, and the row before the first.
+    std::size_t current = 0;
+    for (auto& residuals : residuals_) std::fill_n(residuals.data(), residuals.size(), 0.0F);
+    for (std::size_t band = 0; band < FrameFit::bands; ++band) {
+      const std::ptrdiff_t end = band_begin(at.area, band + 1);
+      BandSums& sums = at.bands[band];
+      for (std::ptrdiff_t y = band_begin(at.area, band); y < end;
+           y += static_cast<std::ptrdiff_t>(row_step)) {
+        std::array<const float*, 4> rows;
+        for (std::size_t k = 0; k < 4; ++k) {
+          rows[k] = reference.coefficients(y + above + static_cast<std::ptrdiff_t>(k)) +
+                    at.area.left + before;
+        }
+        float_kernels().weighted_sum({rows.data(), vertical.data(), 4, 0.0F, 1.0F}, width + 3,
+                                     blended_.data());
+        row.frame =
+            frame.row(static_cast<std::size_t>(y - row_offset)) + (at.area.left - column_offset);
+        float* here = residuals_[current].data() + 1;
+        const bool is_for_brightness = !is_fine || (y - at.area.top) % 4 == 0;
+        pixel_kernels<T>().residuals(row, width, is_for_brightness, here,
+                                     is_for_brightness ? &sums.with_brightness : &sums.without);
+        (is_for_brightness ? at.brightness_pixels : at.other_pixels) += width;
+        if (is_for_brightness) sums.brightness_pixels += width;
+        current = 1 - current;
+        project(reference, y + gradient_row, gradient_column,
+                {here, residuals_[current].data() + 1, weights.data(), ahead}, width + 1, sums);
+      }
+    }
+    if (is_fine && down != 0.0F) {
+      // What the last row says of the gradients below it.
+      const float* last = residuals_[1 - current].data() + 1;
+      std::fill_n(residuals_[current].data(), residuals_[current].size(), 0.0F);
+      project(reference, at.area.bottom + gradient_row, gradient_column,
+              {residuals_[current].data() + 1, last, weights.data(), ahead}, width + 1,
+              at.bands[FrameFit::bands - 1]);
+    }
+    const auto pixels = static_cast<double>(at.brightness_pixels + at.other_pixels);
+    // Rows that are left out say what their neighbours do.
+    const double share = pixels / static_cast<double>(at.area.size());
+    at.normal = {share * at.normal.hh, share * at.normal.hw, share * at.normal.wh,
+                 share * at.normal.ww};
+    for (const BandSums& band : at.bands) {
+      at.height += band.height;
+      at.width += band.width;
+      at.brightness.r += band.with_brightness.r;
+      at.brightness.rr += band.with_brightness.rr;
+      at.brightness.rp += band.with_brightness.rp;
+      at.brightness.p += band.with_brightness.p;
+      at.brightness.pp += band.with_brightness.pp;
+    }
+    return at;
+  }
+
+  /// Adds the sums of blended residuals times a row of gradients.
+  static void project(const ReferenceTemplate& reference, std::ptrdiff_t y, std::ptrdiff_t x,
+                      const BlendedRows& rows, std::size_t n, BandSums& sums) {
+    float_kernels().project(rows, reference.gradient_height(y) + x, reference.gradient_width(y) + x,
+                            n, &sums.height, &sums.width);
+  }
+
+  /// Gain and offset by least squares, and what is left. False where there is no such gain.
+  [[nodiscard]] static bool update_brightness(const Evaluation& at, bool has_gain, FrameFit& fit) {
+    // Every fourth row is enough for two numbers.
+    const auto n = static_cast<double>(at.brightness_pixels);
+    const ResidualSums& s = at.brightness;
+    const double spread = s.pp - s.p * s.p / n;
+    const double covariance = s.rp - s.r * s.p / n;
+    if (!(spread > 0.0)) return false;
+    double rest = s.rr - s.r * s.r / n;
+    if (has_gain) {
+      rest -= covariance * covariance / spread;
+      fit.gain += covariance / spread;
+      fit.offset += (s.r - covariance / spread * s.p) / n;
+    } else {
+      fit.offset += s.r / n;
+    }
+    fit.sigma = std::sqrt(std::max(rest, 0.0) / n);
+    if (!(fit.gain > 0.02 && fit.gain < 50.0)) return false;
+    const double explained = fit.gain * fit.gain * spread / n;
+    fit.similarity = std::sqrt(explained / (explained + fit.sigma * fit.sigma));
+    return true;
+  }
+
+  static void describe_bands(const Evaluation& at, const ReferenceTemplate& reference, Shift step,
+                             FrameFit& fit) {
+    for (std::size_t i = 0; i < FrameFit::bands; ++i) {
+      Area area = at.area;
+      area.top = band_begin(at.area, i);
+      area.bottom = band_begin(at.area, i + 1);
+      const Normal normal = reference.normal(area);
+      fit.band_shifts[i] = {};
+      if (normal.is_regular()) {
+        const Shift shift = normal.solve(at.bands[i].height, at.bands[i].width);
+        fit.band_shifts[i] = {shift.height / fit.gain - step.height,
+                              shift.width / fit.gain - step.width};
+      }
+      fit.band_gains[i] = 1.0 + at.bands[i].gain_step() / fit.gain;
+      fit.band_residuals[i] = at.bands[i].rr() / static_cast<double>(area.size());
+    }
+  }
+
+  FitSettings settings_;
+  AlignedBuffer<float> blended_;  // four rows of coefficients
+  std::array<AlignedBuffer<float>, 2> residuals_;
+};
+
+}  // namespace stillscope
