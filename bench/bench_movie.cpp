@@ -49,8 +49,7 @@ template <Pixel T>
 void estimate(benchmark::State& state) {
   const Case parameters(state);
   const auto& frames = movie<T>(parameters.frames, parameters.extent);
-  const auto settings =
-      EstimateSettings::tree_alone(EstimateSettings().tree, parameters.chunk);
+  const auto settings = EstimateSettings::tree_alone(EstimateSettings().tree, parameters.chunk);
   const auto executor = make_executor(parameters.threads);
   const MotionEstimate motion = estimate_motion(frames.view(), settings, *executor);
   const double error = residual(motion.shifts, frames.displacement);
