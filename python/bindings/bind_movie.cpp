@@ -2,6 +2,8 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -13,6 +15,7 @@
 #include "bindings.hpp"
 #include "estimate_values.hpp"
 #include "stillscope/movie/estimate_motion.hpp"
+#include "stillscope/movie/filter_movie.hpp"
 #include "stillscope/quality/frame_flags.hpp"
 
 namespace stillscope::python {
@@ -64,8 +67,22 @@ std::span<const T> optional_span(const py::dict& options, const char* name) {
   return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
+/// From a dict that has all of them (`FilterSettings` of the stubs).
+FilterSettings filter_settings(const py::dict& options) {
+  FilterSettings settings;
+  settings.smooth = options["smooth"].cast<double>();
+  settings.background = options["background"].cast<double>();
+  settings.fixed_pattern = options["fixed_pattern"].cast<bool>();
+  using Bounds = std::array<std::ptrdiff_t, 4>;
+  if (const auto bounds = options["region"].cast<std::optional<Bounds>>()) {
+    settings.region = Area{(*bounds)[0], (*bounds)[1], (*bounds)[2], (*bounds)[3]};
+  }
+  return settings;
+}
+
 EstimateSettings estimate_settings(const py::dict& options) {
   EstimateSettings settings;
+  settings.filter = filter_settings(options["filter"].cast<py::dict>());
   settings.tree = chunk_settings(options["tree"].cast<py::dict>());
   settings.chunk = options["chunk"].cast<std::size_t>();
   settings.refine.passes = options["refine"].cast<std::size_t>();
@@ -119,9 +136,12 @@ py::dict estimate_motion_py(const py::function& read, const py::dtype& dtype, st
         const py::gil_scoped_release release;
         return estimate_motion(source, settings, *executor);
       });
-  py::dict dict = estimate_dict(motion, settings.tree, extent);
-  dict["mean"] = plane_array(motion.mean, extent);
-  dict["plain_mean"] = plane_array(motion.plain_mean, extent);
+  const auto& region = settings.filter.region;
+  const Extent part = region ? Extent{region->height(), region->width()} : extent;
+  py::dict dict = estimate_dict(motion, settings.tree, part);
+  dict["mean"] = plane_array(motion.mean, part);
+  dict["plain_mean"] = plane_array(motion.plain_mean, part);
+  dict["fixed_pattern"] = plane_array(motion.fixed_pattern, part);
   dict["common"] = py::make_tuple(motion.common.top, motion.common.bottom, motion.common.left,
                                   motion.common.right);
   dict["passes"] = motion.passes;
@@ -130,9 +150,36 @@ py::dict estimate_motion_py(const py::function& read, const py::dtype& dtype, st
   return dict;
 }
 
+py::array_t<float> filter_movie_py(
+    const py::array& movie, const py::dict& options,
+    const std::optional<py::array_t<float, py::array::c_style>>& pattern,
+    std::optional<std::size_t> n_threads) {
+  const FilterSettings settings = filter_settings(options);
+  const auto executor = make_executor(n_threads);
+  return visit_pixel_type(movie, "movie", [&](auto type) {
+    using T = typename decltype(type)::type;
+    const auto view = movie_view<const T>(movie, "movie");
+    settings.validate(view.extent());
+    const Extent part = settings.region
+                            ? Extent{settings.region->height(), settings.region->width()}
+                            : view.extent();
+    py::array_t<float> out({static_cast<py::ssize_t>(view.size()),
+                            static_cast<py::ssize_t>(part.height),
+                            static_cast<py::ssize_t>(part.width)});
+    float* target = out.mutable_data();
+    const float* removed = pattern ? pattern->data() : nullptr;
+    const py::gil_scoped_release release;
+    filter_movie<T>(view, settings, removed, target, *executor);
+    return out;
+  });
+}
+
 }  // namespace
 
 void bind_movie(py::module_& module) {
+  module.def("filter_movie", &filter_movie_py, py::arg("movie"), py::arg("settings"),
+             py::arg("pattern"), py::arg("n_threads"),
+             "A movie as an estimate looks at it, float32.");
   module.def("estimate_motion", &estimate_motion_py, py::arg("read"), py::arg("dtype"),
              py::arg("frames"), py::arg("height"), py::arg("width"), py::arg("settings"),
              py::arg("n_threads"),

@@ -10,7 +10,7 @@ position to register it (positive = toward larger row / column).
 
 from ._core import __version__
 from ._install import install, uninstall
-from .movie import apply_motion, estimate_motion
+from .movie import apply_motion, estimate_motion, filter_movie
 from .result import FrameQuality, MotionEstimate
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "apply_motion",
     "estimate_motion",
+    "filter_movie",
     "install",
     "uninstall",
 ]

@@ -18,7 +18,14 @@ class TreeSettings(TypedDict):
     registrar: Literal["fft", "coarse_to_fine"]
     warped_values: Literal["by_type", "whole", "binary"]
 
+class FilterSettings(TypedDict):
+    smooth: float
+    background: float
+    fixed_pattern: bool
+    region: tuple[int, int, int, int] | None
+
 class EstimateSettings(TypedDict):
+    filter: FilterSettings
     tree: TreeSettings
     chunk: int
     refine: int
@@ -44,6 +51,12 @@ def estimate_motion(
     settings: EstimateSettings,
     n_threads: int | None,
 ) -> dict[str, Any]: ...
+def filter_movie(
+    movie: NDArray[Any],
+    settings: FilterSettings,
+    pattern: NDArray[np.float32] | None,
+    n_threads: int | None,
+) -> NDArray[np.float32]: ...
 def thread_count(n_threads: int | None = None) -> int: ...
 def apply_motion(
     movie: NDArray[Any],

@@ -70,9 +70,122 @@ def warn_of(
         )
 
 
+_PRESETS: dict[str | None, dict[str, Any]] = {
+    None: {"smooth": 0.0, "background": 0.0, "fixed_pattern": False},
+    "miniscope": {"smooth": 1.0, "background": 8.0, "fixed_pattern": True},
+    "2p": {"smooth": 1.0, "background": 0.0, "fixed_pattern": False},
+}
+
+
+def filter_settings(
+    preset: str | None,
+    smooth: float | None,
+    background: float | None,
+    fixed_pattern: bool | None,
+    region: tuple[slice, slice] | None,
+    shape: tuple[int, int],
+) -> dict[str, Any]:
+    """The options of the filter, checked, as the kernels take them."""
+    if preset is not None:
+        _check.choice(preset, "preset", ("miniscope", "2p"))
+    settings = dict(_PRESETS[preset])
+    if smooth is not None:
+        settings["smooth"] = _check.number(smooth, "smooth")
+    if background is not None:
+        settings["background"] = _check.number(background, "background")
+    if fixed_pattern is not None:
+        settings["fixed_pattern"] = _check.boolean(fixed_pattern, "fixed_pattern")
+    settings["region"] = None if region is None else _bounds(region, shape)
+    return settings
+
+
+def _bounds(region: Any, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """``region`` as first row, end of the rows, first column, end of the columns."""
+    if not (isinstance(region, tuple) and [type(part) for part in region] == [slice, slice]):
+        raise TypeError(f"region: expected a slice of rows and a slice of columns, got {region!r}")
+    if any(part.step not in (None, 1) for part in region):
+        raise ValueError(f"region: expected slices without a step, got {region!r}")
+    (top, bottom, _), (left, right, _) = (
+        part.indices(size) for part, size in zip(region, shape)
+    )
+    if top >= bottom or left >= right:
+        raise ValueError(f"region: expected some of the pixels of frames {shape}, got {region!r}")
+    return top, bottom, left, right
+
+
+def _slices(
+    bounds: tuple[int, int, int, int] | None, shape: tuple[int, int]
+) -> tuple[slice, slice]:
+    top, bottom, left, right = bounds or (0, shape[0], 0, shape[1])
+    return slice(top, bottom), slice(left, right)
+
+
+def filter_movie(
+    movie: Any,
+    *,
+    preset: str | None = None,
+    smooth: float | None = None,
+    background: float | None = None,
+    region: tuple[slice, slice] | None = None,
+    pattern: Any = None,
+    n_threads: int | None = None,
+) -> np.ndarray:
+    """Frames as an estimate looks at them.
+
+    Parameters
+    ----------
+    movie : array_like
+        ``(frame, height, width)``, or one frame ``(height, width)``; any real dtype. It is only
+        read. Pixels that are not finite count as the frame's finite mean.
+    preset, smooth, background, region
+        As in `estimate_motion`.
+    pattern : array_like or None
+        What stays on the sensor and is taken away: ``fixed_pattern`` of an estimate with the same
+        options.
+    n_threads : int or None
+        As in `estimate_motion`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, of the movie's shape, or of the region's.
+
+    Raises
+    ------
+    TypeError
+        Where an argument has the wrong type.
+    ValueError
+        Where an option is out of range or shapes do not agree.
+
+    Examples
+    --------
+    >>> motion = stillscope.estimate_motion(movie, preset="miniscope")
+    >>> seen = stillscope.filter_movie(movie[:10], preset="miniscope", pattern=motion.fixed_pattern)
+    """
+    array = _check.frames(movie, "movie", (2, 3))
+    stack = array if array.ndim == 3 else array[np.newaxis]
+    settings = filter_settings(preset, smooth, background, False, region, stack.shape[1:])
+    rows, columns = _slices(settings["region"], stack.shape[1:])
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    if pattern is not None:
+        pattern = _check.real_array(pattern, "pattern", (2,))
+        if pattern.shape != shape:
+            raise ValueError(f"pattern: expected shape {shape}, got {pattern.shape}")
+        pattern = np.ascontiguousarray(pattern, np.float32)
+    filtered = _core.filter_movie(
+        _check.kernel_array(stack), settings, pattern, _check.threads(n_threads)
+    )
+    return filtered if array.ndim == 3 else filtered[0]
+
+
 def estimate_motion(
     movie: Any,
     *,
+    preset: str | None = None,
+    smooth: float | None = None,
+    background: float | None = None,
+    fixed_pattern: bool | None = None,
+    region: tuple[slice, slice] | None = None,
     refine: int = 3,
     max_shift: float | None = None,
     bad_frames: Any = None,
@@ -104,6 +217,20 @@ def estimate_motion(
         ``(frame, height, width)``, any real dtype and strides. It is only read. NumPy arrays, and
         arrays that are read as they are needed: dask, zarr, h5py, xarray. The result does not
         depend on which, nor on their chunks.
+    preset : {"miniscope", "2p"} or None
+        A filter for the estimate alone: what is corrected is the movie as it is. ``"miniscope"``:
+        ``smooth=1``, ``background=8`` and ``fixed_pattern=True``. ``"2p"``: ``smooth=1``. The three options that follow override it; None in all of them: no
+        filter.
+    smooth : float or None
+        px: standard deviation of the Gaussian that takes noise away; 0: none.
+    background : float or None
+        px: standard deviation of the Gaussian whose blur is taken away, as are vignettes and glow;
+        0: none.
+    fixed_pattern : bool or None
+        Tell what stays on the sensor (dust, stripes, the rest of a vignette) from the scene that
+        moves, and take it away. It costs a second tree: two more readings of the movie.
+    region : tuple of slice or None
+        Rows and columns that the estimate looks at; None: all. Shifts hold for the whole frame.
     refine : int
         Passes of the fit at most. 0: the tree's shifts as they are, no quality.
     max_shift : float or None
@@ -170,8 +297,13 @@ def estimate_motion(
     tree = estimate_settings(
         npart, alt_error, aggregation, max_sh, circ_thres, slot_last, registrar
     )
-    tree["warped_values"] = _check.warped_values(source.dtype)
+    filtering = filter_settings(
+        preset, smooth, background, fixed_pattern, region, (height, width)
+    )
+    is_filtered = filtering["smooth"] or filtering["background"] or filtering["fixed_pattern"]
+    tree["warped_values"] = "by_type" if is_filtered else _check.warped_values(source.dtype)
     settings = {
+        "filter": filtering,
         "tree": tree,
         "chunk": 0 if chunk is None else _check.integer(chunk, "chunk", 1),
         "refine": _check.integer(refine, "refine", 0),
@@ -200,6 +332,8 @@ def estimate_motion(
         valid=(slice(top, bottom), slice(left, right)) if has_quality else (slice(None),) * 2,
         stats={key: result[key] for key in stats},
         mean_before=result["plain_mean"],
+        fixed_pattern=result["fixed_pattern"],
+        region=_slices(filtering["region"], (height, width)),
     )
 
 

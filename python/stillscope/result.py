@@ -22,6 +22,13 @@ def _crispness(mean: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(slopes[0] ** 2 + slopes[1] ** 2)))
 
 
+def _within(part: slice, whole: slice) -> slice:
+    """A part of an axis, counted from the start of another part of it."""
+    if part.start is None or whole.start is None:
+        return part
+    return slice(max(part.start - whole.start, 0), max(part.stop - whole.start, 0))
+
+
 @dataclass(frozen=True, eq=False)
 class FrameQuality:
     """What is known of every frame; each array has one entry a frame.
@@ -92,7 +99,8 @@ class MotionEstimate:
         position. NaN (only without refinement) for a frame without any finite pixel.
     template : numpy.ndarray
         float32 ``(height, width)``: the mean of the registered frames that have no flag; NaN where
-        no frame lies. Without refinement, the tree's.
+        no frame lies. Without refinement, the tree's. Where the estimate looked at a region or at
+        filtered frames, the template is of these.
     quality : FrameQuality or None
         What is known of every frame; None without refinement.
     valid : tuple of slice
@@ -100,6 +108,12 @@ class MotionEstimate:
         frames do not shrink it.
     mean_before : numpy.ndarray or None
         float32 ``(height, width)``: the mean of the frames as they are; None without refinement.
+        Of a region, of filtered frames: as `template`.
+    fixed_pattern : numpy.ndarray or None
+        float32 ``(height, width)``: what stays on the sensor, in filtered frames; None where it was
+        not asked for. `template` and `mean_before` are without it.
+    region : tuple of slice
+        Rows and columns of the frames that the estimate looked at.
     stats : dict
         ``counts`` of what the tree did: ``leaves`` and ``nodes`` and ``runs`` of each,
         ``registrations`` of pairs (and those ``spared``), ``warps``, ``spectra``, exact sums round
@@ -117,6 +131,8 @@ class MotionEstimate:
     valid: tuple[slice, slice] = (slice(None), slice(None))
     stats: dict[str, Any] = field(default_factory=dict)
     mean_before: np.ndarray | None = None
+    fixed_pattern: np.ndarray | None = None
+    region: tuple[slice, slice] = (slice(None), slice(None))
 
     @property
     def crispness(self) -> tuple[float, float]:
@@ -128,7 +144,8 @@ class MotionEstimate:
         """
         if self.mean_before is None:
             raise ValueError("crispness: expected a refined estimate, got one with refine=0")
-        return _crispness(self.mean_before[self.valid]), _crispness(self.template[self.valid])
+        seen = tuple(map(_within, self.valid, self.region))
+        return _crispness(self.mean_before[seen]), _crispness(self.template[seen])
 
     @property
     def helps(self) -> bool:

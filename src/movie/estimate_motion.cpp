@@ -3,6 +3,7 @@
 #include "stillscope/movie/estimate_motion.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -10,7 +11,11 @@
 #include <utility>
 
 #include "stillscope/core/error.hpp"
+#include "stillscope/filter/filtered_source.hpp"
+#include "stillscope/filter/fixed_pattern.hpp"
+#include "stillscope/filter/pattern_search.hpp"
 #include "stillscope/quality/frame_flags.hpp"
+#include "stillscope/refine/coverage.hpp"
 #include "stillscope/refine/refine_pass.hpp"
 #include "stillscope/tree/chunk_merger.hpp"
 #include "stillscope/tree/reduction.hpp"
@@ -42,24 +47,30 @@ std::size_t block_size(Extent extent) {
 template <Pixel T>
 class MotionEstimator {
  public:
-  MotionEstimator(MovieSource<T>& movie, const EstimateSettings& settings, const Executor& executor)
+  /// `filtered`: the movie, where it is filtered; or null.
+  MotionEstimator(MovieSource<T>& movie, FilteredMovie* filtered, const EstimateSettings& settings,
+                  const Executor& executor)
       : movie_(movie),
+        filtered_(filtered),
         settings_(settings),
         executor_(executor),
         frames_(movie.size()),
         extent_(movie.extent()),
         has_quality_(settings.refine.passes > 0),
-        states_(has_quality_ ? frames_ : 0) {
-    if (has_quality_) plain_ = std::make_unique<MeanTemplate>(extent_);
+        looks_(has_quality_ || settings.filter.fixed_pattern),
+        states_(looks_ ? frames_ : 0) {
+    if (looks_) plain_ = std::make_unique<MeanTemplate>(extent_);
   }
 
   MovieMotion operator()() {
     MovieMotion motion;
-    static_cast<MotionEstimate&>(motion) = run_tree();
-    if (!has_quality_) return motion;
-    start_from(motion.shifts);
+    static_cast<MotionEstimate&>(motion) = run_tree(looks_);
+    if (!looks_) return motion;
     motion.plain_mean = AlignedBuffer<float>(extent_.area());
     plain_->mean(motion.plain_mean.data());
+    if (settings_.filter.fixed_pattern) find_pattern(motion);
+    if (!has_quality_) return motion;
+    start_from(motion.shifts);
     if (!motion.merged.is_empty()) refine(motion);
     describe(motion);
     interpolate(motion);
@@ -68,8 +79,9 @@ class MotionEstimator {
   }
 
  private:
-  /// Where every frame is, roughly: chunk by chunk. Looks at each frame meanwhile.
-  MotionEstimate run_tree() {
+  /// Where every frame is, roughly: chunk by chunk. May look at each frame meanwhile; leaves out
+  /// those that were flagged.
+  MotionEstimate run_tree(bool looks) {
     const std::size_t chunk =
         std::min(settings_.chunk == 0 ? default_chunk(extent_) : settings_.chunk, frames_);
     ChunkSettings upper = settings_.tree;
@@ -81,27 +93,30 @@ class MotionEstimator {
       const std::size_t end = std::min(begin + chunk, frames_);
       const MovieView<const T> view = movie_.read(begin, end);
       std::vector<std::uint16_t> flags;
-      if (has_quality_) {
+      if (looks) {
         look(view, begin, last, statistics);
         flags = flag_frames(std::span(statistics).subspan(begin, end - begin));
         add_given(begin, flags);
+      } else if (looks_) {
+        for (std::size_t i = begin; i < end; ++i) flags.push_back(states_[i].flags);
       }
       const ChosenFrames<T> chosen{view, flags};
       const TreePlan plan = plan_tree(view.size(), 0, settings_.tree.npart);
       merger.add(TreeReducer<T, ChosenFrames<T>>(chosen, plan, settings_.tree, {})(executor_),
                  begin);
     }
-    if (has_quality_) {
+    if (looks) {
       std::vector<std::uint16_t> flags = flag_frames(statistics);
       add_given(0, flags);
       for (std::size_t i = 0; i < frames_; ++i) {
         states_[i].flags = flags[i];
-        states_[i].has_holes = statistics[i].non_finite > 0;
+        // Filters have filled them.
+        states_[i].has_holes = filtered_ == nullptr && statistics[i].non_finite > 0;
         states_[i].filling = statistics[i].mean;
       }
     }
     MotionEstimate tree = merger.finish();
-    if (has_quality_) {
+    if (looks) {
       // Some of these the tree never saw.
       tree.repaired = 0;
       tree.dead = 0;
@@ -125,14 +140,17 @@ class MotionEstimator {
         FrameView<const T> before;
         if (i > 0) before = view[i - 1];
         if (i == 0 && begin > 0) before = FrameView<const T>(last.data(), extent_);
-        statistics[begin + i] = frame_statistics<T>(view[i], begin + i > 0 ? &before : nullptr);
+        statistics[begin + i] =
+            filtered_ != nullptr ? filtered_->statistics()[begin + i]
+                                 : frame_statistics<T>(view[i], begin + i > 0 ? &before : nullptr);
       });
       copies.clear();
       std::vector<RegisteredFrame<T>> frames;
       for (std::size_t i = first; i < first + size; ++i) {
         const FrameStatistics& frame = statistics[begin + i];
         if (!frame.has_finite) continue;
-        frames.push_back({copies.usable(view[i], frame.non_finite > 0, frame.mean), Shift{}});
+        const bool has_holes = filtered_ == nullptr && frame.non_finite > 0;
+        frames.push_back({copies.usable(view[i], has_holes, frame.mean), Shift{}});
       }
       plain_->add<T>(frames, executor_);
     }
@@ -163,6 +181,66 @@ class MotionEstimator {
     }
   }
 
+  /// Tells what stays on the sensor from the scene. Where it outshines the scene, the tree says
+  /// that nothing moves; so there is a second tree without the plain mean, in which a scene that
+  /// moves has little part, and means over the frames at both trees' shifts tell which of the two
+  /// is right.
+  void find_pattern(MovieMotion& motion) {
+    filtered_->remove({motion.plain_mean.data(), extent_.area()});
+    MotionEstimate other = run_tree(false);
+    filtered_->remove({});
+    PatternSearch search(extent_, {&motion.shifts, &other.shifts});
+    const std::size_t block = block_size(extent_);
+    for (std::size_t begin = 0; begin < frames_; begin += block) {
+      const std::size_t end = std::min(begin + block, frames_);
+      std::vector<bool> is_good;
+      for (std::size_t i = begin; i < end; ++i) is_good.push_back(states_[i].flags == 0);
+      search.add(movie_.read(begin, end), begin, is_good, executor_);
+    }
+    motion.fixed_pattern = AlignedBuffer<float>(extent_.area());
+    if (search.is_second_right(executor_)) {
+      other.repaired = motion.repaired;
+      other.dead = motion.dead;
+      static_cast<MotionEstimate&>(motion) = std::move(other);
+    }
+    if (!search.has_pattern(executor_)) {
+      std::fill_n(motion.fixed_pattern.data(), extent_.area(), 0.0F);
+      return;
+    }
+    unmoved_ = search.unmoved();
+    scene_ = search.split(motion.fixed_pattern.data(), executor_);
+    take_away(motion);
+  }
+
+  void take_away(MovieMotion& motion) {
+    filtered_->remove({motion.fixed_pattern.data(), extent_.area()});
+    plain_->mean(motion.plain_mean.data());
+    for (std::size_t i = 0; i < extent_.area(); ++i) {
+      motion.plain_mean.data()[i] -= motion.fixed_pattern.data()[i];
+    }
+  }
+
+  /// What the mean of frames at better shifts says of the pattern.
+  void update_pattern(MovieMotion& motion) {
+    ShiftList shifts;
+    for (const FrameState& state : states_) {
+      if (state.flags == 0) shifts.push_back(state.fit.shift);
+    }
+    std::vector<float> registered(motion.mean.data(), motion.mean.data() + extent_.area());
+    PatternSearch::fill_holes(registered);
+    std::vector<float> unmoved(extent_.area());
+    for (std::size_t i = 0; i < unmoved.size(); ++i) {
+      unmoved[i] = unmoved_[i] - motion.fixed_pattern.data()[i];
+    }
+    PatternSplit(extent_, shifts, executor_)(unmoved.data(), registered.data(), registered.data(),
+                                             unmoved.data());
+    for (std::size_t i = 0; i < unmoved.size(); ++i) {
+      motion.fixed_pattern.data()[i] += unmoved[i];
+      if (std::isfinite(motion.mean.data()[i])) motion.mean.data()[i] = registered[i];
+    }
+    take_away(motion);
+  }
+
   void refine(MovieMotion& motion) {
     MeanTemplate mean(extent_);
     PassSettings pass;
@@ -180,6 +258,7 @@ class MotionEstimator {
     // The first reading's template is the tree's.
     Area area = covered(motion.shifts);
     FrameView<const float> from = motion.merged[aggregate_slot];
+    if (!scene_.empty()) from = FrameView<const float>(scene_.data(), extent_);
     std::size_t shaped = frames_;
     ShiftList before = motion.shifts;
     while (motion.passes < settings_.refine.passes) {
@@ -206,6 +285,7 @@ class MotionEstimator {
       motion.mean.reserve(extent_.area());
       mean.mean(motion.mean.data());
       motion.common = mean.common(common_share);
+      if (!scene_.empty()) update_pattern(motion);
       from = view_of(motion.mean);
       if (motion.moved.back() < arrived) break;
     }
@@ -338,19 +418,43 @@ class MotionEstimator {
   static constexpr std::uint16_t keep_their_shift = flag_duplicate | flag_not_converged;
 
   MovieSource<T>& movie_;
+  FilteredMovie* filtered_;
   const EstimateSettings& settings_;
   const Executor& executor_;
   std::size_t frames_;
   Extent extent_;
   bool has_quality_;
+  bool looks_;
   std::unique_ptr<MeanTemplate> plain_;  // of the frames as they are
   std::vector<FrameState> states_;
+  std::vector<float> unmoved_;  // the mean of filtered frames without a flag, with the pattern
+  std::vector<float> scene_;    // the first template, where the pattern was found
 };
+
+template <Pixel T>
+MovieMotion estimate_filtered(MovieSource<T>& movie, const EstimateSettings& settings,
+                              const Executor& executor) {
+  if (!settings.filter.is_active()) {
+    return MotionEstimator<T>(movie, nullptr, settings, executor)();
+  }
+  FilteredSource<T> filtered(movie, settings.filter, executor);
+  return MotionEstimator<float>(filtered, &filtered, settings, executor)();
+}
+
+/// Where frames of `extent` that moved so lie.
+Area common_area(const MovieMotion& motion, Extent extent) {
+  Coverage coverage(extent);
+  for (std::size_t i = 0; i < motion.frames.size(); ++i) {
+    if (motion.frames[i].flags == 0) coverage.add(Translation(motion.shifts[i], extent));
+  }
+  return coverage.common(common_share);
+}
 
 }  // namespace
 
 void EstimateSettings::validate(std::size_t frames, Extent extent) const {
   tree.validate();
+  filter.validate(extent);
   if (max_shift && !(*max_shift > 0.0)) throw_invalid("max_shift", "more than 0 px", *max_shift);
   if (!(refine.robust >= 0.0)) throw_invalid("robust", "at least 0", refine.robust);
   if (!(refine.highpass >= 0.0 && std::isfinite(refine.highpass))) {
@@ -379,7 +483,22 @@ MovieMotion estimate_motion(MovieSource<T>& movie, const EstimateSettings& setti
     throw_invalid("movie", "frames with pixels", to_string(movie.extent()));
   }
   settings.validate(movie.size(), movie.extent());
-  return MotionEstimator<T>(movie, settings, executor)();
+  const FilterSettings& filter = settings.filter;
+  if (!filter.region) return estimate_filtered<T>(movie, settings, executor);
+  const Extent all = movie.extent();
+  RegionSource<T> part(movie, *filter.region);
+  EstimateSettings of_part = settings;
+  std::vector<float> weights;
+  if (!settings.weights.empty()) {
+    for (std::ptrdiff_t y = filter.region->top; y < filter.region->bottom; ++y) {
+      const auto row = settings.weights.begin() + y * static_cast<std::ptrdiff_t>(all.width);
+      weights.insert(weights.end(), row + filter.region->left, row + filter.region->right);
+    }
+    of_part.weights = weights;
+  }
+  MovieMotion motion = estimate_filtered<T>(part, of_part, executor);
+  motion.common = common_area(motion, all);
+  return motion;
 }
 
 template <Pixel T>

@@ -79,8 +79,23 @@ class MovieView {
   }
   /// Frames [begin, end) alone.
   [[nodiscard]] MovieView frames(std::size_t begin, std::size_t end) const {
-    return {data_ + static_cast<std::ptrdiff_t>(begin) * frame_stride_, end - begin, extent_,
-            frame_stride_, row_stride_, column_stride_};
+    return {data_ + static_cast<std::ptrdiff_t>(begin) * frame_stride_,
+            end - begin,
+            extent_,
+            frame_stride_,
+            row_stride_,
+            column_stride_};
+  }
+
+  /// The part of every frame that begins at (top, left).
+  [[nodiscard]] MovieView region(std::size_t top, std::size_t left, Extent extent) const {
+    return {data_ + static_cast<std::ptrdiff_t>(top) * row_stride_ +
+                static_cast<std::ptrdiff_t>(left) * column_stride_,
+            frames_,
+            extent,
+            frame_stride_,
+            row_stride_,
+            column_stride_};
   }
 
   // NOLINTNEXTLINE(google-explicit-constructor): as from T* to const T*

@@ -12,6 +12,7 @@
 #include "stillscope/core/executor.hpp"
 #include "stillscope/core/settings.hpp"
 #include "stillscope/core/view.hpp"
+#include "stillscope/filter/filter_settings.hpp"
 #include "stillscope/movie/movie_source.hpp"
 #include "stillscope/refine/area.hpp"
 #include "stillscope/tree/motion_estimate.hpp"
@@ -39,6 +40,7 @@ struct EstimateSettings {
   /// Frames a chunk of the tree; 0: as many as about 64 million pixels, at least 16 and at most
   /// 256.
   std::size_t chunk = 0;
+  FilterSettings filter;
   RefineSettings refine;
   /// Shifts beyond this [px] on an axis are not believed.
   std::optional<double> max_shift = std::nullopt;
@@ -87,7 +89,10 @@ struct MovieMotion : MotionEstimate {
   AlignedBuffer<float> mean;
   /// Mean of the frames as they are.
   AlignedBuffer<float> plain_mean;
-  /// The part of the template on which 95 % of the frames lie.
+  /// What stays on the sensor, in filtered frames; empty where it was not asked for. All of these
+  /// means are of what the estimate looked at: of its region, filtered, without this pattern.
+  AlignedBuffer<float> fixed_pattern;
+  /// The part of corrected frames (not of the region alone) on which 95 % of them lie.
   Area common;
   std::size_t passes = 0;     ///< Readings of the movie after the tree.
   std::vector<double> moved;  ///< How far shifts moved in each of these, root mean square [px].

@@ -8,13 +8,13 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/executor.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/refine/area.hpp"
+#include "stillscope/refine/coverage.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 #include "stillscope/warp/translation.hpp"
 
@@ -35,24 +35,16 @@ class MeanTemplate {
   /// Frames a group.
   static constexpr std::size_t group = 8;
 
-  explicit MeanTemplate(Extent extent)
-      : extent_(extent),
-        sums_(extent.area()),
-        corners_((extent.height + 1) * (extent.width + 1)),
-        row_counts_(extent.height + 1),
-        column_counts_(extent.width + 1) {
+  explicit MeanTemplate(Extent extent) : extent_(extent), sums_(extent.area()), coverage_(extent) {
     clear();
   }
 
   void clear() {
     std::fill_n(sums_.data(), extent_.area(), 0.0);
-    std::fill(corners_.begin(), corners_.end(), 0);
-    std::fill(row_counts_.begin(), row_counts_.end(), 0);
-    std::fill(column_counts_.begin(), column_counts_.end(), 0);
-    frames_ = 0;
+    coverage_.clear();
   }
 
-  [[nodiscard]] std::size_t frames() const { return frames_; }
+  [[nodiscard]] std::size_t frames() const { return coverage_.frames(); }
 
   /// Adds at most `group` frames. The executor may share the rows out.
   template <Pixel T>
@@ -60,13 +52,9 @@ class MeanTemplate {
     std::vector<Source<T>> sources;
     for (const RegisteredFrame<T>& frame : frames) {
       const Translation translation(frame.shift, extent_);
-      if (translation.is_empty()) continue;
-      const Area area = covered(translation);
-      if (area.is_empty()) continue;
-      sources.push_back({frame.view, translation, area});
-      count(area);
+      const Area area = coverage_.add(translation);
+      if (!area.is_empty()) sources.push_back({frame.view, translation, area});
     }
-    frames_ += sources.size();
     if (sources.empty()) return;
     executor.for_each((extent_.height + rows_per_band - 1) / rows_per_band, [&](std::size_t band) {
       const std::size_t begin = band * rows_per_band;
@@ -80,10 +68,8 @@ class MeanTemplate {
   void mean(float* out) const {
     std::vector<std::int64_t> row(extent_.width, 0);
     for (std::size_t y = 0; y < extent_.height; ++y) {
-      std::int64_t change = 0;
+      coverage_.next_row(y, row);
       for (std::size_t x = 0; x < extent_.width; ++x) {
-        change += corners_[y * (extent_.width + 1) + x];
-        row[x] += change;
         const std::size_t at = y * extent_.width + x;
         out[at] = row[x] > 0 ? static_cast<float>(sums_.data()[at] / static_cast<double>(row[x]))
                              : std::numeric_limits<float>::quiet_NaN();
@@ -92,32 +78,7 @@ class MeanTemplate {
   }
 
   /// The rows and columns on which at least this share of the frames lies, a run without gaps.
-  [[nodiscard]] Area common(double share) const {
-    const auto run = [&](const std::vector<std::int64_t>& changes) {
-      const double least = std::max(1.0, share * static_cast<double>(frames_));
-      std::ptrdiff_t begin = 0;
-      std::ptrdiff_t end = 0;
-      std::int64_t count = 0;
-      std::ptrdiff_t start = -1;
-      for (std::size_t i = 0; i < changes.size(); ++i) {
-        count += changes[i];
-        const auto here = static_cast<std::ptrdiff_t>(i);
-        const bool is_in = i + 1 < changes.size() && static_cast<double>(count) >= least;
-        if (is_in && start < 0) start = here;
-        if (!is_in && start >= 0) {
-          if (here - start > end - begin) {
-            begin = start;
-            end = here;
-          }
-          start = -1;
-        }
-      }
-      return std::pair{begin, end};
-    };
-    const auto [top, bottom] = run(row_counts_);
-    const auto [left, right] = run(column_counts_);
-    return {top, bottom, left, right};
-  }
+  [[nodiscard]] Area common(double share) const { return coverage_.common(share); }
 
  private:
   static constexpr std::size_t rows_per_band = 32;
@@ -128,35 +89,6 @@ class MeanTemplate {
     Translation translation;
     Area area;
   };
-
-  /// Where both samples of every pixel lie in the frame.
-  [[nodiscard]] Area covered(const Translation& translation) const {
-    const auto axis = [](const AxisTaps& taps, std::size_t n) {
-      const auto size = static_cast<std::ptrdiff_t>(n);
-      const std::ptrdiff_t begin = std::max<std::ptrdiff_t>(0, -taps.offset);
-      const std::ptrdiff_t end = std::min(size, size - taps.offset - (taps.weight == 0.0F ? 0 : 1));
-      return std::pair{begin, end};
-    };
-    const auto [top, bottom] = axis(translation.rows(), extent_.height);
-    const auto [left, right] = axis(translation.columns(), extent_.width);
-    return {top, bottom, left, right};
-  }
-
-  void count(const Area& area) {
-    const std::size_t stride = extent_.width + 1;
-    const auto top = static_cast<std::size_t>(area.top);
-    const auto bottom = static_cast<std::size_t>(area.bottom);
-    const auto left = static_cast<std::size_t>(area.left);
-    const auto right = static_cast<std::size_t>(area.right);
-    ++corners_[top * stride + left];
-    --corners_[top * stride + right];
-    --corners_[bottom * stride + left];
-    ++corners_[bottom * stride + right];
-    ++row_counts_[top];
-    --row_counts_[bottom];
-    ++column_counts_[left];
-    --column_counts_[right];
-  }
 
   template <Pixel T>
   void add_rows(const std::vector<Source<T>>& sources, std::size_t begin, std::size_t end,
@@ -210,11 +142,7 @@ class MeanTemplate {
 
   Extent extent_;
   AlignedBuffer<double> sums_;
-  // How the number of frames changes at each corner of an area, row and column.
-  std::vector<std::int64_t> corners_;
-  std::vector<std::int64_t> row_counts_;
-  std::vector<std::int64_t> column_counts_;
-  std::size_t frames_ = 0;
+  Coverage coverage_;
   Pool<AlignedBuffer<float>> scratch_;
 };
 

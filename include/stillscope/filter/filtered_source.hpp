@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// Movies as an estimate looks at them.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "stillscope/core/buffer.hpp"
+#include "stillscope/core/executor.hpp"
+#include "stillscope/core/view.hpp"
+#include "stillscope/filter/frame_filter.hpp"
+#include "stillscope/movie/movie_source.hpp"
+#include "stillscope/quality/frame_flags.hpp"
+
+namespace stillscope {
+
+/// A part of every frame of another movie, without a copy.
+template <Pixel T>
+class RegionSource final : public MovieSource<T> {
+ public:
+  /// `region` lies in the movie's frames and is not empty. The movie must outlive the source.
+  RegionSource(MovieSource<T>& movie, const Area& region) : movie_(movie), region_(region) {}
+
+  [[nodiscard]] std::size_t size() const override { return movie_.size(); }
+  [[nodiscard]] Extent extent() const override { return {region_.height(), region_.width()}; }
+  [[nodiscard]] MovieView<const T> read(std::size_t begin, std::size_t end) override {
+    return movie_.read(begin, end)
+        .region(static_cast<std::size_t>(region_.top), static_cast<std::size_t>(region_.left),
+                extent());
+  }
+
+ private:
+  MovieSource<T>& movie_;
+  Area region_;
+};
+
+/// A movie that is filtered as it is read.
+class FilteredMovie : public MovieSource<float> {
+ public:
+  /// Of the frames that have been read, as they were before the filter.
+  [[nodiscard]] std::span<const FrameStatistics> statistics() const { return statistics_; }
+  /// From now on, `pattern` (height, width) is taken away from filtered frames; nothing where it is
+  /// empty.
+  void remove(std::span<const float> pattern) { pattern_.assign(pattern.begin(), pattern.end()); }
+
+ protected:
+  explicit FilteredMovie(std::size_t frames) : statistics_(frames) {}
+
+  std::vector<FrameStatistics> statistics_;
+  std::vector<float> pattern_;  // empty where there is none
+};
+
+/// Another movie, filtered. Frames without any finite pixel are 0 throughout.
+template <Pixel T>
+class FilteredSource final : public FilteredMovie {
+ public:
+  /// The movie and the executor must outlive the source.
+  FilteredSource(MovieSource<T>& movie, const FilterSettings& settings, const Executor& executor)
+      : FilteredMovie(movie.size()), movie_(movie), settings_(settings), executor_(executor) {}
+
+  [[nodiscard]] std::size_t size() const override { return movie_.size(); }
+  [[nodiscard]] Extent extent() const override { return movie_.extent(); }
+  [[nodiscard]] MovieView<const float> read(std::size_t begin, std::size_t end) override {
+    const MovieView<const T> view = movie_.read(begin, end);
+    const std::size_t area = extent().area();
+    block_.reserve((end - begin) * area);
+    executor_.for_each(end - begin, [&](std::size_t i) {
+      if (begin + i >= looked_) look(view, begin, i);
+      auto filter = pool_.take([&] { return std::make_unique<FrameFilter>(extent(), settings_); });
+      (*filter)(view[i], statistics_[begin + i].mean, pattern_.empty() ? nullptr : pattern_.data(),
+                block_.data() + i * area);
+      pool_.give(std::move(filter));
+    });
+    if (end > looked_) {
+      keep_last(view[view.size() - 1]);
+      looked_ = end;
+    }
+    return {block_.data(), end - begin, extent()};
+  }
+
+ private:
+  void look(const MovieView<const T>& view, std::size_t begin, std::size_t i) {
+    FrameView<const T> before;
+    if (i > 0) before = view[i - 1];
+    if (i == 0 && begin > 0) before = FrameView<const T>(last_.data(), extent());
+    statistics_[begin + i] = frame_statistics<T>(view[i], begin + i > 0 ? &before : nullptr);
+  }
+
+  void keep_last(const FrameView<const T>& frame) {
+    last_.reserve(extent().area());
+    for (std::size_t y = 0; y < extent().height; ++y) {
+      for (std::size_t x = 0; x < extent().width; ++x) {
+        last_.data()[y * extent().width + x] = frame(y, x);
+      }
+    }
+  }
+
+  MovieSource<T>& movie_;
+  FilterSettings settings_;
+  const Executor& executor_;
+  std::size_t looked_ = 0;  // frames whose statistics are known
+  AlignedBuffer<T> last_;   // of these
+  AlignedBuffer<float> block_;
+  Pool<std::unique_ptr<FrameFilter>> pool_;
+};
+
+}  // namespace stillscope
