@@ -55,6 +55,7 @@ def apply_motion(
     rounding: Literal["nearest", "truncate"],
     interpolation: Literal["linear", "cubic"] = "linear",
     border: Literal["constant", "nearest"] = "constant",
+    binning: tuple[float, float] = (1.0, 1.0),
     n_threads: int | None,
 ) -> None: ...
 def circularity(frame: NDArray[Any], max_sh: int) -> float: ...

@@ -246,7 +246,7 @@ def translate(
     grid: str,
     rounding: str,
     n_threads: int | None,
-    **how: str,
+    **how: Any,
 ) -> None:
     """The applier for checked arguments: every real dtype, into ``out`` of the movie's dtype."""
     dtype = movie.dtype
@@ -280,6 +280,7 @@ def apply_motion(
     grid: str = "exact",
     interpolation: str = "linear",
     border: str = "constant",
+    binning: float | tuple[float, float] = 1.0,
     n_threads: int | None = None,
 ) -> np.ndarray:
     """Take the motion out of a movie.
@@ -309,6 +310,10 @@ def apply_motion(
     border : {"constant", "nan", "nearest"}
         What lies outside the frame: ``fill``; NaN (floats only); or the nearest pixel of the frame.
         A frame whose shift is not finite or larger than it is ``fill`` (or NaN) throughout.
+    binning : float or (float, float)
+        Side of a pixel of this movie in pixels of the one on which the shifts were estimated, or
+        ``(height, width)``: 2 where this movie is binned by 2, 0.5 where that one was. The shifts
+        are divided by it.
     n_threads : int or None
         As in `estimate_motion`.
 
@@ -322,8 +327,15 @@ def apply_motion(
     TypeError
         Where an argument has the wrong type.
     ValueError
-        Where shapes do not agree, ``out`` overlaps the movie, or the movie's dtype does not hold
-        ``fill``.
+        Where shapes do not agree, ``out`` overlaps the movie, the movie's dtype does not hold
+        ``fill``, or ``binning`` is not finite and above 0.
+
+    Examples
+    --------
+    Estimated on one channel, applied to another that was binned by 2 (``motion`` as of
+    `estimate_motion`):
+
+    >>> corrected = stillscope.apply_motion(binned, motion, binning=2)
     """
     array = _check.real_array(movie, "movie", (3,))
     rows = getattr(shifts, "shifts", shifts)
@@ -332,6 +344,7 @@ def apply_motion(
     _check.choice(grid, "grid", ("exact", "cv2"))
     _check.choice(interpolation, "interpolation", ("linear", "cubic"))
     _check.choice(border, "border", ("constant", "nan", "nearest"))
+    sides = _check.positive_pair(binning, "binning")
     if border == "nan":
         if array.dtype.kind != "f":
             raise ValueError(f"border: expected another than 'nan' for a movie of {array.dtype}")
@@ -344,7 +357,7 @@ def apply_motion(
     if array.size:
         translate(
             array, rows, out, fill=fill, grid=grid, rounding="nearest", n_threads=threads,
-            interpolation=interpolation, border=border,
+            interpolation=interpolation, border=border, binning=sides,
         )  # fmt: skip
     return out
 
