@@ -44,6 +44,18 @@ def estimate_motion(
     settings: EstimateSettings,
     n_threads: int | None,
 ) -> dict[str, Any]: ...
+def check_settings(settings: EstimateSettings, frames: int, height: int, width: int) -> None: ...
+def residual_motion(
+    read: Callable[[int, int], NDArray[Any]],
+    dtype: np.dtype[Any],
+    frames: int,
+    height: int,
+    width: int,
+    shifts: NDArray[np.float64] | None,
+    template: NDArray[np.float32] | None,
+    binning: int,
+    n_threads: int | None,
+) -> NDArray[np.float64]: ...
 def thread_count(n_threads: int | None = None) -> int: ...
 def apply_motion(
     movie: NDArray[Any],

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from .residual import ResidualMotion, residual_motion, template_of
 
 _LEAST_MOTION = 0.05  # px: what an estimate makes of a scene that stands still
 
@@ -148,6 +149,33 @@ class MotionEstimate:
         if reason is not None:
             return f"Correction does not help: {reason} ({figures})."
         return f"Correction helps: {figures}, similarity {self._similarity()}."
+
+    def residual_motion(
+        self, movie: Any, *, binning: int | None = None, n_threads: int | None = None
+    ) -> ResidualMotion:
+        """How far the frames of the movie lie from `template`, before and after correction.
+
+        Parameters
+        ----------
+        movie : array_like
+            The movie that was estimated. It is read twice.
+        binning, n_threads
+            As in `stillscope.residual_motion`.
+
+        Returns
+        -------
+        ResidualMotion
+            ``before`` and ``after``: float64, one a frame, px.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `stillscope.residual_motion`.
+        """
+        how = {"template": template_of(self), "binning": binning, "n_threads": n_threads}
+        return ResidualMotion(
+            residual_motion(movie, **how), residual_motion(movie, self.shifts, **how)
+        )
 
     def _similarity(self) -> str:
         good = ~self.quality.flagged
