@@ -167,21 +167,12 @@ def estimate_motion(
     """
     source = FrameSource(movie)
     frames, height, width = source.shape
-    tree = estimate_settings(
-        npart, alt_error, aggregation, max_sh, circ_thres, slot_last, registrar
-    )
-    tree["warped_values"] = _check.warped_values(source.dtype)
-    settings = {
-        "tree": tree,
-        "chunk": 0 if chunk is None else _check.integer(chunk, "chunk", 1),
-        "refine": _check.integer(refine, "refine", 0),
-        "brightness": _check.boolean(brightness, "brightness"),
-        "robust": _check.number(robust, "robust"),
-        "highpass": _check.number(highpass, "highpass"),
-        "max_shift": _check.optional_number(max_shift, "max_shift"),
-        "bad_frames": None if bad_frames is None else _bad_frames(bad_frames, frames),
-        "weights": None if mask is None else _weights(mask, (height, width)),
-    }
+    settings = movie_settings(
+        source, refine=refine, max_shift=max_shift, bad_frames=bad_frames, mask=mask,
+        brightness=brightness, robust=robust, highpass=highpass, npart=npart, alt_error=alt_error,
+        aggregation=aggregation, max_sh=max_sh, circ_thres=circ_thres, chunk=chunk,
+        slot_last=slot_last, registrar=registrar,
+    )  # fmt: skip
     result = _core.estimate_motion(
         source.read, source.kernel_dtype, frames, height, width, settings, _check.threads(n_threads)
     )
@@ -201,6 +192,38 @@ def estimate_motion(
         stats={key: result[key] for key in stats},
         mean_before=result["plain_mean"],
     )
+
+
+def movie_settings(
+    source: FrameSource,
+    *,
+    refine: int,
+    max_shift: float | None,
+    bad_frames: Any,
+    mask: Any,
+    brightness: bool,
+    robust: float,
+    highpass: float,
+    chunk: int | None,
+    **tree_options: Any,
+) -> dict[str, Any]:
+    """The options of `estimate_motion`, checked, as the extension takes them."""
+    frames, height, width = source.shape
+    tree = estimate_settings(**tree_options)
+    tree["warped_values"] = _check.warped_values(source.dtype)
+    settings = {
+        "tree": tree,
+        "chunk": 0 if chunk is None else _check.integer(chunk, "chunk", 1),
+        "refine": _check.integer(refine, "refine", 0),
+        "brightness": _check.boolean(brightness, "brightness"),
+        "robust": _check.number(robust, "robust"),
+        "highpass": _check.number(highpass, "highpass"),
+        "max_shift": _check.optional_number(max_shift, "max_shift"),
+        "bad_frames": None if bad_frames is None else _bad_frames(bad_frames, frames),
+        "weights": None if mask is None else _weights(mask, (height, width)),
+    }
+    _core.check_settings(settings, frames, height, width)
+    return settings
 
 
 def _bad_frames(value: Any, frames: int) -> np.ndarray:
