@@ -40,7 +40,8 @@ def residual_motion(
     three scales at most. The figure is the flow's root mean square length over that rectangle:
     where a frame is the template moved by d, the length of d. Flow sees deformation and rotation,
     too, and shares nothing with the estimate but the frames. ``docs/quality.md`` says how small it
-    can get.
+    can get. (`stillscope.simulate.residual_motion` is another figure: the error of shifts against a
+    known motion.)
 
     The movie is read once, a few frames at a time, and once more before where there is no template.
 
