@@ -16,6 +16,7 @@
 #include "estimate_values.hpp"
 #include "stillscope/movie/estimate_motion.hpp"
 #include "stillscope/movie/filter_movie.hpp"
+#include "stillscope/movie/residual_motion.hpp"
 #include "stillscope/quality/frame_flags.hpp"
 
 namespace stillscope::python {
@@ -174,6 +175,37 @@ py::array_t<float> filter_movie_py(
   });
 }
 
+/// Refuses settings as `estimate_motion` would, before any frame is read.
+void check_settings_py(const py::dict& options, std::size_t frames, std::size_t height,
+                       std::size_t width) {
+  estimate_settings(options).validate(frames, {height, width});
+}
+
+py::array_t<double> residual_motion_py(const py::function& read, const py::dtype& dtype,
+                                       std::size_t frames, std::size_t height, std::size_t width,
+                                       const std::optional<py::array_t<double>>& shifts,
+                                       const std::optional<py::array>& reference,
+                                       std::size_t binning, std::optional<std::size_t> n_threads) {
+  const Extent extent{height, width};
+  ResidualSettings settings;
+  settings.binning = binning;
+  if (reference) {
+    check_dtype<float>(*reference, "template");
+    settings.reference = frame_view<const float>(*reference, "template");
+  }
+  const ShiftList list = shifts ? shift_list(*shifts, "shifts") : ShiftList{};
+  const auto executor = make_executor(n_threads);
+  const std::vector<double> lengths =
+      visit_pixel_type(py::array(dtype, std::vector<py::ssize_t>{0}), "movie", [&](auto type) {
+        PythonSource<typename decltype(type)::type> source(read, frames, extent);
+        const py::gil_scoped_release release;
+        return residual_motion(source, list, settings, *executor);
+      });
+  py::array_t<double> array(static_cast<py::ssize_t>(lengths.size()));
+  std::copy(lengths.begin(), lengths.end(), array.mutable_data());
+  return array;
+}
+
 }  // namespace
 
 void bind_movie(py::module_& module) {
@@ -184,6 +216,13 @@ void bind_movie(py::module_& module) {
              py::arg("frames"), py::arg("height"), py::arg("width"), py::arg("settings"),
              py::arg("n_threads"),
              "Motion of a movie whose frames `read(begin, end)` returns; shifts in px.");
+  module.def("check_settings", &check_settings_py, py::arg("settings"), py::arg("frames"),
+             py::arg("height"), py::arg("width"),
+             "Refuses settings that `estimate_motion` would refuse for a movie of this size.");
+  module.def("residual_motion", &residual_motion_py, py::arg("read"), py::arg("dtype"),
+             py::arg("frames"), py::arg("height"), py::arg("width"), py::arg("shifts"),
+             py::arg("template"), py::arg("binning"), py::arg("n_threads"),
+             "RMS optical flow [px] from a template to each moved frame of a movie.");
   py::list names;
   for (const char* name : frame_flag_names) names.append(name);
   module.attr("FRAME_FLAGS") = py::tuple(names);

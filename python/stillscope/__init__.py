@@ -10,16 +10,20 @@ position to register it (positive = toward larger row / column).
 
 from ._core import __version__
 from ._install import install, uninstall
-from .movie import apply_motion, estimate_motion, filter_movie
+from .filters import filter_movie
+from .movie import apply_motion, estimate_motion
+from .residual import ResidualMotion, residual_motion
 from .result import FrameQuality, MotionEstimate
 
 __all__ = [
     "FrameQuality",
     "MotionEstimate",
+    "ResidualMotion",
     "__version__",
     "apply_motion",
     "estimate_motion",
     "filter_movie",
     "install",
+    "residual_motion",
     "uninstall",
 ]

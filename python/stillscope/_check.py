@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
 from typing import Any
@@ -46,6 +47,15 @@ def number(value: Any, name: str) -> float:
 def optional_number(value: Any, name: str) -> float | None:
     """``value`` as a float, or None."""
     return None if value is None else number(value, name)
+
+
+def positive_pair(value: Any, name: str) -> tuple[float, float]:
+    """``value``, a number above 0 or ``(height, width)`` of such, as a pair of floats."""
+    is_pair = isinstance(value, (tuple, list, np.ndarray)) and np.shape(value) == (2,)
+    pair = tuple(number(side, name) for side in (value if is_pair else (value, value)))
+    if not all(side > 0 and math.isfinite(side) for side in pair):
+        raise ValueError(f"{name}: expected finite numbers above 0, got {value!r}")
+    return pair
 
 
 def boolean(value: Any, name: str) -> bool:

@@ -57,6 +57,18 @@ def filter_movie(
     pattern: NDArray[np.float32] | None,
     n_threads: int | None,
 ) -> NDArray[np.float32]: ...
+def check_settings(settings: EstimateSettings, frames: int, height: int, width: int) -> None: ...
+def residual_motion(
+    read: Callable[[int, int], NDArray[Any]],
+    dtype: np.dtype[Any],
+    frames: int,
+    height: int,
+    width: int,
+    shifts: NDArray[np.float64] | None,
+    template: NDArray[np.float32] | None,
+    binning: int,
+    n_threads: int | None,
+) -> NDArray[np.float64]: ...
 def thread_count(n_threads: int | None = None) -> int: ...
 def apply_motion(
     movie: NDArray[Any],
@@ -68,6 +80,7 @@ def apply_motion(
     rounding: Literal["nearest", "truncate"],
     interpolation: Literal["linear", "cubic"] = "linear",
     border: Literal["constant", "nearest"] = "constant",
+    binning: tuple[float, float] = (1.0, 1.0),
     n_threads: int | None,
 ) -> None: ...
 def circularity(frame: NDArray[Any], max_sh: int) -> float: ...

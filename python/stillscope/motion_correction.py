@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A drop-in for ``minian.motion_correction`` (2.0.2): the same names, arguments, dims and answers.
 
-What is ours is keyword-only: ``slot_last``, ``registrar`` and ``n_threads`` of `est_motion_chunk`
-(also through `estimate_motion`), ``grid`` and ``n_threads`` of `apply_transform` and
-`transform_perframe`. ``docs/drop-in.md`` lists every difference.
+What is ours is keyword-only: ``refine`` of `estimate_motion`; ``slot_last``, ``registrar`` and
+``n_threads`` of `est_motion_chunk` (also through `estimate_motion`); ``grid`` and ``n_threads`` of
+`apply_transform` and `transform_perframe`. ``docs/drop-in.md`` lists every difference.
 
 A shift is ``(height, width)`` in px: the correction, to be added to the content's position.
 """
@@ -30,7 +30,10 @@ except ImportError as error:
     ) from error
 
 from . import _check, _core, _mesh, _mesh_tree
+from ._source import FrameSource as _FrameSource
+from .movie import estimate_motion as _estimate_movie
 from .movie import estimate_settings as _estimate_settings
+from .movie import movie_settings as _movie_settings
 from .movie import translate as _translate
 from .movie import warn_of as _warn_of
 
@@ -60,6 +63,8 @@ def estimate_motion(
     npart: int = 3,
     chunk_nfm: int | None = None,
     mesh_size: tuple[int, int] | None = None,
+    *,
+    refine: int = 0,
     **kwargs: Any,
 ) -> xr.DataArray:
     """Estimate the motion of every frame of a movie.
@@ -78,8 +83,15 @@ def estimate_motion(
     mesh_size : tuple of int or None
         Estimate a free-form deformation by SimpleITK (extra ``nonrigid``) with this many mesh
         elements, used as ``(x, y)``.
+    refine : int
+        0: the shifts of minian. Above 0: those of `stillscope.estimate_motion`, bit for bit, with
+        so many passes of its fit at most. They are of the movie as a whole and depend on its chunks
+        only through ``npart=None``. For a lazy movie this is a single task, which reads the movie
+        once for the tree and once a pass, and holds one chunk at a time.
     **kwargs
-        ``alt_error`` and the other options of `est_motion_chunk`.
+        ``alt_error`` and the other options of `est_motion_chunk`. With ``refine``, those of
+        `stillscope.estimate_motion`, with its defaults, and ``chunk_nfm`` is its ``chunk``; what
+        `est_motion_chunk` has beside them has no effect.
 
     Returns
     -------
@@ -93,7 +105,8 @@ def estimate_motion(
     TypeError
         Where ``varr`` is no DataArray or an argument has the wrong type or an unknown name.
     ValueError
-        Where dims are missing, the movie is empty, or an option is out of range.
+        Where dims are missing, the movie is empty, an option is out of range, or ``refine`` comes
+        with ``mesh_size`` or with further dims.
     """
     if not isinstance(varr, xr.DataArray):
         raise TypeError(f"varr: expected an xarray.DataArray, got {type(varr).__name__}")
@@ -116,19 +129,16 @@ def estimate_motion(
     if npart is None:
         nfm = chunk_nfm or (max(ordered.chunksizes[dim]) if ordered.chunks else n)
         npart = max(3, math.ceil(math.sqrt(n / nfm)))
-    is_lazy = ordered.chunks is not None
-    pixels = ordered.data if is_lazy else darr.from_array(ordered.data, chunks=-1, name=False)
-
-    def motions(part: darr.Array) -> darr.Array:
-        """The motions of a movie, or of each along the leading axis."""
-        if part.ndim > 3:
-            return darr.stack([motions(part[i]) for i in range(len(part))])
-        return est_motion_part(part, npart, chunk_nfm, mesh_size=mesh_size, **kwargs)[1]
-
-    result = motions(pixels)
-    if not is_lazy:
-        # The kernels bring their own threads.
-        result = result.compute(scheduler="synchronous")
+    refine = _check.integer(refine, "refine", 0)
+    if refine > 0:
+        if mesh_size is not None:
+            raise ValueError(f"mesh_size: expected None with refine={refine}, got {mesh_size!r}")
+        if extra:
+            expected = f"{dim!r}, 'height' and 'width' alone with refine={refine}"
+            raise ValueError(f"varr: expected dims {expected}, got {varr.dims}")
+        result = _refined_motion(ordered.data, npart, chunk_nfm, refine, kwargs)
+    else:
+        result = _tree_motion(ordered.data, npart, chunk_nfm, mesh_size, kwargs)
     dims = [*extra, dim, "shift_dim"] + (["grid0", "grid1"] if mesh_size is not None else [])
     coords = {
         d: varr.coords[d].variable if d in varr.coords else np.arange(varr.sizes[d])
@@ -137,6 +147,59 @@ def estimate_motion(
     coords["shift_dim"] = ["height", "width"]
     # xarray would take a dask array's key for a name.
     return xr.DataArray(result, dims=dims, coords=coords).rename(None)
+
+
+def _tree_motion(
+    pixels: Any, npart: int, chunk_nfm: int | None, mesh_size: Any, options: dict[str, Any]
+) -> Any:
+    """The motions of a movie, or of each along the leading axes; on dask where ``pixels`` are."""
+    is_lazy = isinstance(pixels, darr.Array)
+
+    def motions(part: darr.Array) -> darr.Array:
+        if part.ndim > 3:
+            return darr.stack([motions(part[i]) for i in range(len(part))])
+        return est_motion_part(part, npart, chunk_nfm, mesh_size=mesh_size, **options)[1]
+
+    result = motions(pixels if is_lazy else darr.from_array(pixels, chunks=-1, name=False))
+    # The kernels bring their own threads.
+    return result if is_lazy else result.compute(scheduler="synchronous")
+
+
+class _Opaque:
+    """A dask array that goes into a task as it is, rather than computed."""
+
+    def __init__(self, array: darr.Array) -> None:
+        self.array = array
+
+
+def _refined_motion(
+    pixels: Any, npart: int, chunk_nfm: int | None, refine: int, options: dict[str, Any]
+) -> Any:
+    """The refined shifts of a movie, (frame, 2); on dask a single task that reads it by and by."""
+    parameters = inspect.signature(_estimate_movie).parameters
+    tree_alone = {n: options[n] for n in ("upsample", "niter", "bin_thres") if n in options}
+    options = {n: value for n, value in options.items() if n not in tree_alone}
+    unknown = sorted(set(options) - (set(parameters) - {"movie", "npart", "chunk"}))
+    if unknown:
+        raise TypeError(f"estimate_motion() got an unexpected keyword argument {unknown[0]!r}")
+    options |= {"npart": npart, "chunk": chunk_nfm, "refine": refine}
+    # All of it is checked now, and not on some worker.
+    given = {n: p.default for n, p in parameters.items() if n != "movie"} | options
+    n_threads = given.pop("n_threads")
+    if n_threads is not None:
+        _check.integer(n_threads, "n_threads", 1)
+    _chunk_options(npart, given["alt_error"], **tree_alone)
+    _movie_settings(_FrameSource(pixels, "varr"), **given)
+    if not isinstance(pixels, darr.Array):
+        return _estimate_movie(pixels, **options).shifts
+    # Not a name by which minian's plug-in asks for a worker's memory.
+    key = f"estimate_motion_refined-{uuid.uuid4()}"
+    shifts = da.delayed(_refined_shifts, pure=False)(_Opaque(pixels), options, dask_key_name=key)
+    return darr.from_delayed(shifts, (pixels.shape[0], 2), dtype=np.float64)
+
+
+def _refined_shifts(movie: _Opaque, options: dict[str, Any]) -> np.ndarray:
+    return _estimate_movie(movie.array, **options).shifts
 
 
 def est_motion_part(

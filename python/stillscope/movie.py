@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _check, _core
 from ._source import FrameSource
+from .filters import filter_settings, is_active
 from .result import FrameQuality, MotionEstimate
 
 
@@ -68,114 +69,6 @@ def warn_of(
             UserWarning,
             stacklevel=stacklevel,
         )
-
-
-_PRESETS: dict[str | None, dict[str, Any]] = {
-    None: {"smooth": 0.0, "background": 0.0, "fixed_pattern": False},
-    "miniscope": {"smooth": 1.0, "background": 8.0, "fixed_pattern": True},
-    "2p": {"smooth": 1.0, "background": 0.0, "fixed_pattern": False},
-}
-
-
-def filter_settings(
-    preset: str | None,
-    smooth: float | None,
-    background: float | None,
-    fixed_pattern: bool | None,
-    region: tuple[slice, slice] | None,
-    shape: tuple[int, int],
-) -> dict[str, Any]:
-    """The options of the filter, checked, as the kernels take them."""
-    if preset is not None:
-        _check.choice(preset, "preset", ("miniscope", "2p"))
-    settings = dict(_PRESETS[preset])
-    if smooth is not None:
-        settings["smooth"] = _check.number(smooth, "smooth")
-    if background is not None:
-        settings["background"] = _check.number(background, "background")
-    if fixed_pattern is not None:
-        settings["fixed_pattern"] = _check.boolean(fixed_pattern, "fixed_pattern")
-    settings["region"] = None if region is None else _bounds(region, shape)
-    return settings
-
-
-def _bounds(region: Any, shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """``region`` as first row, end of the rows, first column, end of the columns."""
-    if not (isinstance(region, tuple) and [type(part) for part in region] == [slice, slice]):
-        raise TypeError(f"region: expected a slice of rows and a slice of columns, got {region!r}")
-    if any(part.step not in (None, 1) for part in region):
-        raise ValueError(f"region: expected slices without a step, got {region!r}")
-    (top, bottom, _), (left, right, _) = (
-        part.indices(size) for part, size in zip(region, shape)
-    )
-    if top >= bottom or left >= right:
-        raise ValueError(f"region: expected some of the pixels of frames {shape}, got {region!r}")
-    return top, bottom, left, right
-
-
-def _slices(
-    bounds: tuple[int, int, int, int] | None, shape: tuple[int, int]
-) -> tuple[slice, slice]:
-    top, bottom, left, right = bounds or (0, shape[0], 0, shape[1])
-    return slice(top, bottom), slice(left, right)
-
-
-def filter_movie(
-    movie: Any,
-    *,
-    preset: str | None = None,
-    smooth: float | None = None,
-    background: float | None = None,
-    region: tuple[slice, slice] | None = None,
-    pattern: Any = None,
-    n_threads: int | None = None,
-) -> np.ndarray:
-    """Frames as an estimate looks at them.
-
-    Parameters
-    ----------
-    movie : array_like
-        ``(frame, height, width)``, or one frame ``(height, width)``; any real dtype. It is only
-        read. Pixels that are not finite count as the frame's finite mean.
-    preset, smooth, background, region
-        As in `estimate_motion`.
-    pattern : array_like or None
-        What stays on the sensor and is taken away: ``fixed_pattern`` of an estimate with the same
-        options.
-    n_threads : int or None
-        As in `estimate_motion`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, of the movie's shape, or of the region's.
-
-    Raises
-    ------
-    TypeError
-        Where an argument has the wrong type.
-    ValueError
-        Where an option is out of range or shapes do not agree.
-
-    Examples
-    --------
-    >>> motion = stillscope.estimate_motion(movie, preset="miniscope")
-    >>> seen = stillscope.filter_movie(movie[:10], preset="miniscope", pattern=motion.fixed_pattern)
-    """
-    array = _check.frames(movie, "movie", (2, 3))
-    stack = array if array.ndim == 3 else array[np.newaxis]
-    settings = filter_settings(preset, smooth, background, False, region, stack.shape[1:])
-    rows, columns = _slices(settings["region"], stack.shape[1:])
-    shape = (rows.stop - rows.start, columns.stop - columns.start)
-    if pattern is not None:
-        pattern = _check.real_array(pattern, "pattern", (2,))
-        if pattern.shape != shape:
-            raise ValueError(f"pattern: expected shape {shape}, got {pattern.shape}")
-        pattern = np.ascontiguousarray(pattern, np.float32)
-    filtered = _core.filter_movie(
-        _check.kernel_array(stack), settings, pattern, _check.threads(n_threads)
-    )
-    return filtered if array.ndim == 3 else filtered[0]
 
 
 def estimate_motion(
@@ -294,26 +187,13 @@ def estimate_motion(
     """
     source = FrameSource(movie)
     frames, height, width = source.shape
-    tree = estimate_settings(
-        npart, alt_error, aggregation, max_sh, circ_thres, slot_last, registrar
-    )
-    filtering = filter_settings(
-        preset, smooth, background, fixed_pattern, region, (height, width)
-    )
-    is_filtered = filtering["smooth"] or filtering["background"] or filtering["fixed_pattern"]
-    tree["warped_values"] = "by_type" if is_filtered else _check.warped_values(source.dtype)
-    settings = {
-        "filter": filtering,
-        "tree": tree,
-        "chunk": 0 if chunk is None else _check.integer(chunk, "chunk", 1),
-        "refine": _check.integer(refine, "refine", 0),
-        "brightness": _check.boolean(brightness, "brightness"),
-        "robust": _check.number(robust, "robust"),
-        "highpass": _check.number(highpass, "highpass"),
-        "max_shift": _check.optional_number(max_shift, "max_shift"),
-        "bad_frames": None if bad_frames is None else _bad_frames(bad_frames, frames),
-        "weights": None if mask is None else _weights(mask, (height, width)),
-    }
+    settings = movie_settings(
+        source, preset=preset, smooth=smooth, background=background, fixed_pattern=fixed_pattern,
+        region=region, refine=refine, max_shift=max_shift, bad_frames=bad_frames, mask=mask,
+        brightness=brightness, robust=robust, highpass=highpass, npart=npart, alt_error=alt_error,
+        aggregation=aggregation, max_sh=max_sh, circ_thres=circ_thres, chunk=chunk,
+        slot_last=slot_last, registrar=registrar,
+    )  # fmt: skip
     result = _core.estimate_motion(
         source.read, source.kernel_dtype, frames, height, width, settings, _check.threads(n_threads)
     )
@@ -332,9 +212,51 @@ def estimate_motion(
         valid=(slice(top, bottom), slice(left, right)) if has_quality else (slice(None),) * 2,
         stats={key: result[key] for key in stats},
         mean_before=result["plain_mean"],
+        filtering=settings["filter"],
         fixed_pattern=result["fixed_pattern"],
-        region=_slices(filtering["region"], (height, width)),
     )
+
+
+def movie_settings(
+    source: FrameSource,
+    *,
+    preset: str | None,
+    smooth: float | None,
+    background: float | None,
+    fixed_pattern: bool | None,
+    region: tuple[slice, slice] | None,
+    refine: int,
+    max_shift: float | None,
+    bad_frames: Any,
+    mask: Any,
+    brightness: bool,
+    robust: float,
+    highpass: float,
+    chunk: int | None,
+    **tree_options: Any,
+) -> dict[str, Any]:
+    """The options of `estimate_motion`, checked, as the extension takes them."""
+    frames, height, width = source.shape
+    tree = estimate_settings(**tree_options)
+    filtering = filter_settings(
+        preset, smooth, background, fixed_pattern, region, (height, width)
+    )
+    is_whole = not is_active(filtering)
+    tree["warped_values"] = _check.warped_values(source.dtype) if is_whole else "by_type"
+    settings = {
+        "filter": filtering,
+        "tree": tree,
+        "chunk": 0 if chunk is None else _check.integer(chunk, "chunk", 1),
+        "refine": _check.integer(refine, "refine", 0),
+        "brightness": _check.boolean(brightness, "brightness"),
+        "robust": _check.number(robust, "robust"),
+        "highpass": _check.number(highpass, "highpass"),
+        "max_shift": _check.optional_number(max_shift, "max_shift"),
+        "bad_frames": None if bad_frames is None else _bad_frames(bad_frames, frames),
+        "weights": None if mask is None else _weights(mask, (height, width)),
+    }
+    _core.check_settings(settings, frames, height, width)
+    return settings
 
 
 def _bad_frames(value: Any, frames: int) -> np.ndarray:
@@ -380,7 +302,7 @@ def translate(
     grid: str,
     rounding: str,
     n_threads: int | None,
-    **how: str,
+    **how: Any,
 ) -> None:
     """The applier for checked arguments: every real dtype, into ``out`` of the movie's dtype."""
     dtype = movie.dtype
@@ -414,6 +336,7 @@ def apply_motion(
     grid: str = "exact",
     interpolation: str = "linear",
     border: str = "constant",
+    binning: float | tuple[float, float] = 1.0,
     n_threads: int | None = None,
 ) -> np.ndarray:
     """Take the motion out of a movie.
@@ -443,6 +366,10 @@ def apply_motion(
     border : {"constant", "nan", "nearest"}
         What lies outside the frame: ``fill``; NaN (floats only); or the nearest pixel of the frame.
         A frame whose shift is not finite or larger than it is ``fill`` (or NaN) throughout.
+    binning : float or (float, float)
+        Side of a pixel of this movie in pixels of the one on which the shifts were estimated, or
+        ``(height, width)``: 2 where this movie is binned by 2, 0.5 where that one was. The shifts
+        are divided by it.
     n_threads : int or None
         As in `estimate_motion`.
 
@@ -456,8 +383,15 @@ def apply_motion(
     TypeError
         Where an argument has the wrong type.
     ValueError
-        Where shapes do not agree, ``out`` overlaps the movie, or the movie's dtype does not hold
-        ``fill``.
+        Where shapes do not agree, ``out`` overlaps the movie, the movie's dtype does not hold
+        ``fill``, or ``binning`` is not finite and above 0.
+
+    Examples
+    --------
+    Estimated on one channel, applied to another that was binned by 2 (``motion`` as of
+    `estimate_motion`):
+
+    >>> corrected = stillscope.apply_motion(binned, motion, binning=2)
     """
     array = _check.real_array(movie, "movie", (3,))
     rows = getattr(shifts, "shifts", shifts)
@@ -466,6 +400,7 @@ def apply_motion(
     _check.choice(grid, "grid", ("exact", "cv2"))
     _check.choice(interpolation, "interpolation", ("linear", "cubic"))
     _check.choice(border, "border", ("constant", "nan", "nearest"))
+    sides = _check.positive_pair(binning, "binning")
     if border == "nan":
         if array.dtype.kind != "f":
             raise ValueError(f"border: expected another than 'nan' for a movie of {array.dtype}")
@@ -478,7 +413,7 @@ def apply_motion(
     if array.size:
         translate(
             array, rows, out, fill=fill, grid=grid, rounding="nearest", n_threads=threads,
-            interpolation=interpolation, border=border,
+            interpolation=interpolation, border=border, binning=sides,
         )  # fmt: skip
     return out
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from .residual import ResidualMotion, residual_motion, seen_by, template_of
 
 _LEAST_MOTION = 0.05  # px: what an estimate makes of a scene that stands still
 
@@ -20,13 +21,6 @@ def _crispness(mean: np.ndarray) -> float:
         return 0.0
     slopes = np.gradient(mean.astype(np.float64))
     return float(np.sqrt(np.nanmean(slopes[0] ** 2 + slopes[1] ** 2)))
-
-
-def _within(part: slice, whole: slice) -> slice:
-    """A part of an axis, counted from the start of another part of it."""
-    if part.start is None or whole.start is None:
-        return part
-    return slice(max(part.start - whole.start, 0), max(part.stop - whole.start, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +106,9 @@ class MotionEstimate:
     fixed_pattern : numpy.ndarray or None
         float32 ``(height, width)``: what stays on the sensor, in filtered frames; None where it was
         not asked for. `template` and `mean_before` are without it.
-    region : tuple of slice
-        Rows and columns of the frames that the estimate looked at.
+    filtering : dict or None
+        What the estimate looked at: ``smooth`` and ``background`` (px), ``fixed_pattern`` and
+        ``region`` (first row, end of the rows, first column, end of the columns; None: all).
     stats : dict
         ``counts`` of what the tree did: ``leaves`` and ``nodes`` and ``runs`` of each,
         ``registrations`` of pairs (and those ``spared``), ``warps``, ``spectra``, exact sums round
@@ -132,7 +127,19 @@ class MotionEstimate:
     stats: dict[str, Any] = field(default_factory=dict)
     mean_before: np.ndarray | None = None
     fixed_pattern: np.ndarray | None = None
-    region: tuple[slice, slice] = (slice(None), slice(None))
+    filtering: dict[str, Any] | None = None
+
+    @property
+    def valid_template(self) -> tuple[slice, slice]:
+        """Rows and columns of `template` that lie in `valid`."""
+        region = self.filtering["region"] if self.filtering else None
+        if region is None:
+            return self.valid
+        starts, sizes = region[::2], self.template.shape
+        return tuple(
+            slice(min(max(part.start - start, 0), size), max(min(part.stop - start, size), 0))
+            for part, start, size in zip(self.valid, starts, sizes)
+        )
 
     @property
     def crispness(self) -> tuple[float, float]:
@@ -144,7 +151,7 @@ class MotionEstimate:
         """
         if self.mean_before is None:
             raise ValueError("crispness: expected a refined estimate, got one with refine=0")
-        seen = tuple(map(_within, self.valid, self.region))
+        seen = self.valid_template
         return _crispness(self.mean_before[seen]), _crispness(self.template[seen])
 
     @property
@@ -165,6 +172,34 @@ class MotionEstimate:
         if reason is not None:
             return f"Correction does not help: {reason} ({figures})."
         return f"Correction helps: {figures}, similarity {self._similarity()}."
+
+    def residual_motion(
+        self, movie: Any, *, binning: int | None = None, n_threads: int | None = None
+    ) -> ResidualMotion:
+        """How far the frames of the movie lie from `template`, before and after correction.
+
+        Parameters
+        ----------
+        movie : array_like
+            The movie that was estimated. It is read twice, and filtered as it was then.
+        binning, n_threads
+            As in `stillscope.residual_motion`.
+
+        Returns
+        -------
+        ResidualMotion
+            ``before`` and ``after``: float64, one a frame, px.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `stillscope.residual_motion`.
+        """
+        how = {"template": template_of(self), "binning": binning, "n_threads": n_threads}
+        movie = seen_by(self, movie)
+        return ResidualMotion(
+            residual_motion(movie, **how), residual_motion(movie, self.shifts, **how)
+        )
 
     def _similarity(self) -> str:
         good = ~self.quality.flagged

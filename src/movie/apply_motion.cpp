@@ -29,6 +29,14 @@ void check_fill(double fill) {
   }
 }
 
+void check_binning(const PixelSize& binning) {
+  for (const double side : {binning.height, binning.width}) {
+    if (!(side > 0.0 && std::isfinite(side))) {
+      throw_invalid("binning", "finite numbers above 0", side);
+    }
+  }
+}
+
 /// Warps frames one after the other; one object a thread.
 template <Pixel T>
 class FrameWarper {
@@ -82,10 +90,13 @@ void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts
                   std::to_string(out.size()) + " frames of " + to_string(out.extent()));
   }
   check_fill<T>(settings.fill);
+  check_binning(settings.binning);
   Pool<std::unique_ptr<FrameWarper<T>>> pool;
   executor.for_each(movie.size(), [&](std::size_t i) {
     auto warper = pool.take([] { return std::make_unique<FrameWarper<T>>(); });
-    (*warper)(movie[i], shifts[i], out[i], settings);
+    const Shift shift{shifts[i].height / settings.binning.height,
+                      shifts[i].width / settings.binning.width};
+    (*warper)(movie[i], shift, out[i], settings);
     pool.give(std::move(warper));
   });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// The only code that knows OpenCV. None of the functions used here starts threads of its own in
-/// the versions that distributions ship (a test counts them), so no global setting of OpenCV's is
-/// touched.
+/// The only code that knows OpenCV, beside optical_flow.cpp. None of the functions used here starts
+/// threads of its own in the versions that distributions ship (a test counts them), so no global
+/// setting of OpenCV's is touched.
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>

@@ -10,6 +10,7 @@
 #include "stillscope/quality/adaptive_mask.hpp"
 #include "stillscope/quality/circularity.hpp"
 #include "stillscope/quality/match_template.hpp"
+#include "stillscope/quality/optical_flow.hpp"
 #include "support/catch.hpp"
 #include "support/images.hpp"
 
@@ -210,6 +211,10 @@ TEST_CASE("OpenCV starts no threads of its own", "[quality][opencv-threads]") {
                        {.max_sh = 20, .local = true, .subpixel = true});
   CHECK(threads_of_process() == before);
   adaptive_mask(bytes.view(), 2.0, 15, mask.target());
+  CHECK(threads_of_process() == before);
+  test::Image<float> rows(extent);
+  test::Image<float> columns(extent);
+  optical_flow(floats.view(), floats.view(), rows.target(), columns.target());
   CHECK(threads_of_process() == before);
 }
 #endif

@@ -304,6 +304,51 @@ TEST_CASE("apply_motion writes through any strides and nowhere else", "[warp]") 
   CHECK(std::count(wide.begin(), wide.end(), -1.0F) >= 80);
 }
 
+TEST_CASE("apply_motion divides shifts by the binning, exactly", "[warp]") {
+  test::Random random(59);
+  const Extent extent{30, 35};
+  test::Movie<float> movie(8, extent);
+  ShiftList shifts;
+  ShiftList divided;
+  const PixelSize binning{2.0, 0.3};
+  for (std::size_t t = 0; t < movie.frames; ++t) {
+    movie.set(t, test::noise<float>(extent, random));
+    shifts.push_back({random.uniform(-9.0, 9.0), random.uniform(-3.0, 3.0)});
+    divided.push_back({shifts[t].height / 2.0, shifts[t].width / 0.3});
+  }
+  test::Movie<float> expected(8, extent);
+  auto out = expected;
+  apply_motion<float>(movie.view(), divided, expected.target(), {}, SerialExecutor());
+  apply_motion<float>(movie.view(), shifts, out.target(), {.binning = binning}, SerialExecutor());
+  CHECK(out.pixels == expected.pixels);
+}
+
+TEST_CASE("Moved and then binned is binned and then moved, for whole binned pixels", "[warp]") {
+  test::Random random(60);
+  const Extent extent{24, 30};
+  test::Movie<float> movie(1, extent);
+  movie.set(0, test::noise<float>(extent, random));
+  const auto binned = [](const test::Movie<float>& frames) {
+    const auto [height, width] = frames.extent;
+    test::Movie<float> half(1, {height / 2, width / 3});
+    for (std::size_t y = 0; y < height; ++y) {
+      for (std::size_t x = 0; x < width; ++x) {
+        half.target()[0](y / 2, x / 3) += frames[0](y, x) / 6.0F;
+      }
+    }
+    return half;
+  };
+  const ShiftList shifts{{4.0, -9.0}};
+  test::Movie<float> moved(1, extent);
+  apply_motion<float>(movie.view(), shifts, moved.target(), {}, SerialExecutor());
+  const auto expected = binned(moved);
+  const auto small = binned(movie);
+  test::Movie<float> out(1, small.extent);
+  apply_motion<float>(small.view(), shifts, out.target(), {.binning = {2.0, 3.0}},
+                      SerialExecutor());
+  CHECK(out.pixels == expected.pixels);
+}
+
 TEST_CASE("apply_motion refuses what does not fit, by name", "[warp][errors]") {
   const test::Movie<std::uint8_t> movie(3, {4, 5});
   test::Movie<std::uint8_t> out(3, {4, 5});
@@ -321,6 +366,13 @@ TEST_CASE("apply_motion refuses what does not fit, by name", "[warp][errors]") {
   CHECK_REFUSES("fill", apply(shifts, out, 256.0));
   CHECK_REFUSES("fill", apply(shifts, out, -1.0));
   CHECK_REFUSES("fill", apply(shifts, out, std::numeric_limits<double>::quiet_NaN()));
+  for (const double side : {0.0, -2.0, std::numeric_limits<double>::infinity(),
+                            std::numeric_limits<double>::quiet_NaN()}) {
+    CAPTURE(side);
+    CHECK_REFUSES("binning",
+                  apply_motion<std::uint8_t>(movie.view(), shifts, out.target(),
+                                             {.binning = {1.0, side}}, SerialExecutor()));
+  }
   test::Movie<std::int16_t> signed_movie(1, {2, 2});
   auto signed_out = signed_movie;
   CHECK_REFUSES("fill",

@@ -185,3 +185,35 @@ def test_annotations_reach_the_kernels(client, mc, recording):
         motion = mc.estimate_motion(recording[0])
     result = client.compute(motion, resources={"MEM": 0.5}).result(timeout=TIMEOUT)
     assert result.shape == (40, 2)
+
+
+def test_a_refined_estimate_on_the_cluster(client, mc, recording):
+    """A single task that reads the movie: made on its worker, or held by the cluster."""
+    varr = recording[0]
+    expected = stillscope.estimate_motion(varr.values).shifts
+    lazy = mc.estimate_motion(varr, refine=3)
+    assert client.compute(lazy).result(timeout=TIMEOUT).values.tobytes() == expected.tobytes()
+    held = varr.persist()
+    distributed.wait(held, timeout=TIMEOUT)
+    motion = mc.estimate_motion(held, refine=3).persist()
+    distributed.wait(motion, timeout=TIMEOUT)
+    assert motion.values.tobytes() == expected.tobytes()
+
+
+def test_a_refined_estimate_on_one_thread_does_not_wait_for_itself(mc, recording):
+    """One worker with one thread, whose memory both the task and its reads ask for by name."""
+    import dask
+
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, resources={"MEM": 1},
+        dashboard_address=None,
+    ) as cluster, distributed.Client(cluster, timeout=TIMEOUT) as client:  # fmt: skip
+        with dask.annotate(resources={"MEM": 1}):
+            varr = recording[0] + 0
+            motion = mc.estimate_motion(varr, refine=1)
+        result = client.compute(motion, resources={"MEM": 1}).result(timeout=TIMEOUT)
+        held = varr.persist()
+        distributed.wait(held, timeout=TIMEOUT)
+        again = client.compute(mc.estimate_motion(held, refine=1)).result(timeout=TIMEOUT)
+    assert result.shape == (40, 2)
+    assert again.values.tobytes() == result.values.tobytes()

@@ -102,7 +102,9 @@ def test_types_are_advertised():
     assert (importlib.resources.files(stillscope) / "_core.pyi").is_file()
 
 
-@pytest.mark.parametrize("name", ["estimate_motion", "apply_motion", "install", "uninstall"])
+@pytest.mark.parametrize(
+    "name", ["estimate_motion", "apply_motion", "residual_motion", "install", "uninstall"]
+)
 def test_public_functions_are_documented(name):
     function = getattr(stillscope, name)
     assert inspect.getdoc(function)

@@ -20,6 +20,12 @@ enum class Rounding { nearest, truncate };
 /// sum of a frame's pixels but for its borders.
 enum class Interpolation { linear, cubic };
 
+/// Side of a pixel of one movie in pixels of another.
+struct PixelSize {
+  double height = 1.0;
+  double width = 1.0;
+};
+
 /// Options of `apply_motion`.
 struct ApplySettings {
   /// Value of what lies outside the frame; for integer movies one that their type holds.
@@ -28,12 +34,17 @@ struct ApplySettings {
   Rounding rounding = Rounding::nearest;
   Interpolation interpolation = Interpolation::linear;
   Border border = Border::constant;
+  /// Side of a pixel of this movie in pixels of the one on which the shifts were estimated, finite
+  /// and above 0: 2 where this one is binned by 2, 0.5 where that one was. The shifts are divided
+  /// by it. A translation has no centre, so that nothing else depends on it.
+  PixelSize binning = {};
 };
 
 /// Translates each frame of `movie` (frame, height, width) by its shift [px] into `out`, in
 /// float32. A shift that is not finite or larger than the frame gives a frame of `fill`, whatever
 /// the border. `out` must not overlap `movie`. Throws `std::invalid_argument` where the sizes of
-/// `movie`, `shifts` and `out` differ, or where an integer type does not hold `fill`.
+/// `movie`, `shifts` and `out` differ, where an integer type does not hold `fill`, or where
+/// `binning` is out of range.
 template <Pixel T>
 void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts,
                   const MovieView<T>& out, const ApplySettings& settings = {},
