@@ -20,6 +20,7 @@ from . import page
 from .plan import (
     BUILD,
     COMMAND,
+    EIGHT_BITS,
     FULL,
     LIMIT_PEERS,
     MOVIES,
@@ -27,16 +28,18 @@ from .plan import (
     PEERS,
     QUICK,
     SECTIONS,
-    SETTINGS,
     SIMULATOR,
     SIMULATOR_PEERS,
     SWEEP_PEERS,
+    VARIANTS,
     Case,
     Plan,
 )
 
 _FAILED = 1  # exit status
-_WAYS_OF_OURS = [name for name in PEERS if catalogue.PEERS[name].environment == OURS]
+_WAYS_OF_OURS = [
+    name for name in PEERS if name in catalogue.PEERS and catalogue.PEERS[name].environment == OURS
+]
 _DESCRIPTION = """\
 Measure errors against known motion, ours and those of other programs, and write
 
@@ -132,9 +135,10 @@ def _section(plan: Plan, section: str, peers, kept: list[dict]) -> list[dict]:
     known = {(row["panel"], row["x"], row["name"]): row for row in kept}
     rows = []
     for case in plan.cases(section):
-        asked = [name for name in _programs(section) if name in peers]
+        programs = _programs(section, case)
+        asked = [name for name in programs if name in peers]
         folder, facts = _movie(section, case) if asked else ("", {})
-        for name in _programs(section):
+        for name in programs:
             if name in asked:
                 row = _row(section, case, name, folder, facts)
                 say(f"  {case.panel} {number(case.x)}, {name}: {_short(row)}")
@@ -144,9 +148,12 @@ def _section(plan: Plan, section: str, peers, kept: list[dict]) -> list[dict]:
     return rows
 
 
-def _programs(section: str) -> tuple[str, ...]:
+def _programs(section: str, case: Case) -> list[str]:
     lists = {"peers": PEERS, "limits": LIMIT_PEERS, "minisim": SIMULATOR_PEERS}
-    return lists.get(section, SWEEP_PEERS)
+    is_wide = section == "peers" and case.recipe.dtype != "uint8"
+    return [
+        name for name in lists.get(section, SWEEP_PEERS) if not (is_wide and name in EIGHT_BITS)
+    ]
 
 
 def _movie(section: str, case: Case) -> tuple[str, dict]:
@@ -169,14 +176,15 @@ def _movie(section: str, case: Case) -> tuple[str, dict]:
 
 def _row(section: str, case: Case, name: str, folder: str, facts: dict) -> dict:
     """A program's errors on a movie."""
-    peer = catalogue.PEERS[name]
-    options, settings = SETTINGS.get(name, ({}, peer.settings))
+    who, options, settings = VARIANTS.get(name, (name, {}, ""))
+    peer = catalogue.PEERS[who]
     row = {
-        "panel": case.panel, "x": case.x, "name": name, "label": peer.label, "settings": settings,
+        "panel": case.panel, "x": case.x, "name": name, "label": peer.label,
+        "settings": settings or peer.settings,
         "is_ours": peer.environment == OURS, "movie": facts,
     }  # fmt: skip
     job = {
-        "job": "estimate", "folder": folder, "peer": name, "options": options, "passes": PASSES,
+        "job": "estimate", "folder": folder, "peer": who, "options": options, "passes": PASSES,
         "given": section == "peers",
     }  # fmt: skip
     try:

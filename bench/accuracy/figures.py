@@ -48,6 +48,7 @@ def peers(rows: list[dict]) -> Figure | None:
         ax.set_xscale("log")
         ax.set_title(panel, loc="left", fontsize=10)
         ax.set_xlabel("RMS error [px]")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         plain(ax, "x")
         grid(ax, "both")
         ax.tick_params(axis="y", length=0)
@@ -91,13 +92,17 @@ def _curves(ax, rows: list[dict]) -> None:
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     if is_log:
-        ax.set_xscale("log")
-        at = [x for x, _ in bound]
-        ax.set_xticks(at, [number(x) if x < 1 else f"{x:.3g}" for x in at], fontsize=8)
-        ax.xaxis.set_minor_locator(NullLocator())
+        _steps(ax, [x for x, _ in bound])
     ax.set_xlabel(f"{what} [{unit}]" if unit else what)
     ax.set_ylabel("RMS error [px]")
     plain(ax, "y")
+
+
+def _steps(ax, at: list[float]) -> None:
+    """A logarithmic axis with the measured places marked."""
+    ax.set_xscale("log")
+    ax.set_xticks(at, [f"{x:.3g}" for x in at], fontsize=8)
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def limits(rows: list[dict]) -> Figure | None:
@@ -127,13 +132,16 @@ def limits(rows: list[dict]) -> Figure | None:
                 lower.plot(*zip(*found), "o" + style, color=OURS, markersize=4)
         what, unit = LIMITS[kind]
         lower.set_xlabel(f"{what} [{unit}]")
+        strengths = sorted({row["x"] for row in rows if row["panel"].startswith(kind)})
+        for ax in (upper, lower):
+            _steps(ax, strengths)
         upper.set_yscale("log")
         plain(upper, "y")
         grid(lower, "y")
         lower.set_ylim(-4, 104)
     axes[0].set_ylabel("RMS error [px]")
     axes[len(kinds)].set_ylabel("affected frames\nthat are flagged [%]")
-    axes[0].legend(frameon=False, fontsize=7)
+    axes[0].legend(frameon=False, fontsize=7, handlelength=3.5)
     return figure
 
 

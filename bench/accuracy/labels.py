@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from common.labels import picture_label
 
-from .plan import REFINED, TREE
+from .plan import CLEANED, REFINED, TREE
 
 _OURS = {
     REFINED: "stillscope",
@@ -35,7 +35,8 @@ LIMITS = {
 
 def program(row: dict) -> str:
     """What a program is called where there is little room."""
-    return _OURS.get(row["name"]) or picture_label(row)
+    label = _OURS.get(row["name"]) or picture_label(row)
+    return label + (", its notebook's steps before" if row["name"] == CLEANED else "")
 
 
 def value(row: dict) -> float:
@@ -43,6 +44,8 @@ def value(row: dict) -> float:
     panel = row["panel"]
     if panel == "noise":
         return row["movie"]["noise"]
+    if panel == "amplitude":
+        return row["movie"]["largest_px"]
     if panel in ("light", "photons"):
         return row["movie"]["mean"]
     return row["x"] * (100 if panel in _PERCENT else 1)

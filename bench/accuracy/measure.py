@@ -68,6 +68,7 @@ def _ours(movie, displacement, affected, options) -> dict:
         "uncertainty_px": float(np.median(quality.uncertainty)),
         "similarity": float(np.median(quality.similarity)),
         "helps": motion.helps,
+        "verdict": motion.verdict,
         "affected": int(affected.sum()),
         "flagged": {
             name: {"affected": int(flag[affected].sum()), "others": int(flag[~affected].sum())}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from common.catalogue import JNORMCORRE_ITERATIONS, SEARCH_PX
 from common.environments import ROOT
 
 from .recipe import Recipe
@@ -22,19 +23,34 @@ _TWO_PHOTON = (512, 512, "uint16")
 _SMALL = (240, 376)  # of the sweeps, so that they take minutes
 
 REFINED, TREE = "native-refined", "dask"  # ours: the defaults; the drop-in, whose tree is minian's
+CLEANED = "minian-2-cleaned"
 PEERS = (
-    REFINED, "native", TREE, "minian-2", "minian-1", "opencv-phase", "opencv-match",
-    "scikit-image", "scikit-image-plain", "jnormcorre", "suite2p", "pystackreg",
+    REFINED, "native", TREE, "minian-2", CLEANED, "minian-1", "opencv-phase",
+    "opencv-match", "scikit-image", "scikit-image-plain", "jnormcorre", "suite2p", "pystackreg",
 )  # fmt: skip
 SWEEP_PEERS = (REFINED, TREE, "opencv-match", "pystackreg")
 LIMIT_PEERS = (REFINED, TREE)
 SIMULATOR_PEERS = (REFINED, TREE, "minian-2", "opencv-match", "pystackreg")
 
-# Exactness is what is asked for here, not time: other options than the catalogue's, in words too.
-SETTINGS = {
-    "scikit-image": ({"upsample": 100}, "`upsample_factor=100, normalization='phase'`"),
-    "scikit-image-plain": ({"upsample": 100}, "`upsample_factor=100, normalization=None`"),
-}
+# Programs that are asked for something else than in the catalogue, since exactness is what counts
+# here and not time: who, options, and the same in words.
+VARIANTS: dict[str, tuple[str, dict, str]] = {
+    CLEANED: (
+        "minian-2", {"is_cleaned": True},
+        "after glow removal, median and top-hat, as in its notebook",
+    ),
+    "scikit-image": (
+        "scikit-image", {"upsample": 100}, "`upsample_factor=100, normalization='phase'`",
+    ),
+    "scikit-image-plain": (
+        "scikit-image-plain", {"upsample": 100}, "`upsample_factor=100, normalization=None`",
+    ),
+    "jnormcorre": (
+        "jnormcorre", {},
+        f"rigid, up to {SEARCH_PX} px, its template in {JNORMCORRE_ITERATIONS} iterations",
+    ),
+}  # fmt: skip
+EIGHT_BITS = (CLEANED,)  # whose filter takes no more
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,8 @@ class Scene:
             self._sign[:] = 1.0
         self._waves = _Waves(more, recipe) if recipe.field_px else None
         self._slope = more.standard_normal((frames, 2)) * recipe.row_px
-        self.affected = self._amount > 0
-        if recipe.row_px:
-            self.affected[:] = True
+        is_more = recipe.rotation_deg or recipe.blur_px or recipe.field_px
+        self.affected = (self._amount > 0) & bool(is_more) | bool(recipe.row_px)
         self.displacement = self._path.mean(axis=1)
         if recipe.field_px:
             self._bent = self._waves(self._grid)

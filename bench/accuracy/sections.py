@@ -9,7 +9,7 @@ from common.labels import table_label
 from common.tables import number, table
 
 from .labels import LIMITS, PANELS, program, value
-from .plan import PASSES, REFINED, TREE
+from .plan import CLEANED, PASSES, REFINED, TREE
 
 _PASSES = f"mean of the movie, then {PASSES - 1} times the mean of the frames that it moved"
 # Which reference each program registers to, where it is not that of a program without its own.
@@ -18,6 +18,7 @@ _REFERENCES = {
     "native": "none: neighbours, up a tree",
     TREE: "none: neighbours, up a tree",
     "minian-2": "none: neighbours, up a tree",
+    CLEANED: "none: neighbours, up a tree",
     "minian-1": "none: neighbours, up a tree",
     "jnormcorre": "its own",
     "suite2p": "its own",
@@ -38,8 +39,7 @@ def _peers(rows: list[dict]) -> str:
         "program registers frames to: its own, where it makes one; where it only registers one "
         f"image to another, the {_PASSES}. *Best template*: what is left where it is given the "
         "mean of frames moved back by the known motion, and so starts from the answer. "
-        "Settings are those that the program's own documentation advises, for exactness where it "
-        "leaves a choice.",
+        "Settings are the program's defaults, or of its choices the more exact.",
     ]
     for panel in dict.fromkeys(row["panel"] for row in rows):
         mine = [row for row in rows if row["panel"] == panel]
@@ -160,7 +160,44 @@ def _limits(rows: list[dict]) -> str:
         ])  # fmt: skip
     head = ["", "RMS [px]", "largest [px]", "affected: RMS [px]", "tree: RMS [px]",
             "affected, flagged", "others, flagged", "claims [px]", "`helps`"]  # fmt: skip
-    return f"{text}\n\n{table(head, body)}"
+    return f"{text}\n\n{table(head, body)}\n\n{_found(rows)}"
+
+
+def _found(rows: list[dict]) -> str:
+    """What the table shows of the flags and the verdict, where it shows it."""
+    ours = {(r["panel"], r["x"]): r for r in rows if r["name"] == REFINED and "flagged" in r}
+    lines = []
+    blind = [
+        LIMITS[kind][0] + (f" ({when})" if when else "")
+        for kind, when in ((k, w) for k in LIMITS for w in ("drift", "sudden", ""))
+        if (mine := [r for (p, _), r in ours.items() if p == f"{kind} {when}".strip()])
+        and all(2 * r["flagged"].get("any", {}).get("affected", 0) < r["affected"] for r in mine)
+    ]
+    if blind:
+        lines.append(f"Mostly not flagged, at any strength: {', '.join(blind)}.")
+    costly = [
+        row
+        for (panel, x), row in ours.items()
+        if panel.endswith("sudden") and row["flagged"]
+        and row["affected_px"] > ours[panel.replace("sudden", "drift"), x]["error_px"]["max"]
+    ]  # fmt: skip
+    if costly:
+        lines.append(
+            "A flagged frame takes the shift between its neighbours'. Where the motion is as "
+            "jerky as here, that can be further off than the fit which the flag rejects: compare "
+            "*sudden* with *drift* of the same strength."
+        )
+    refused = [
+        _limit(panel, x)
+        for (panel, x), row in ours.items()
+        if not row["helps"] and row["error_px"]["rms"] < row["movie"]["motion_px"]
+    ]
+    if refused:
+        lines.append(
+            "`helps` says no where the correction does remove most of the motion: "
+            f"{'; '.join(refused)}."
+        )
+    return " ".join(lines)
 
 
 def _limit(panel: str, x: float) -> str:
@@ -200,8 +237,7 @@ def _simulator(rows: list[dict]) -> str:
         f"Recordings made by another program, {version}: its Miniscope V4 over its hippocampus "
         f"CA1, {frames} frames of {height}x{width}, {facts['dtype']}, with both of its models of "
         "motion. Cells switch on and off, the background changes with them, the vignette and the "
-        "glow stay with the sensor, and little else is there to hold on to. Nothing in ours was "
-        "made for these movies."
+        "glow stay with the sensor, and little else is there to hold on to."
     )
     head = ["motion", "uncorrected [px]", *(f"{name} [px]" for name in names.values()), "flagged"]
     return f"{text}\n\n{table(head, body)}"

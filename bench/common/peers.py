@@ -44,11 +44,26 @@ def through_dask(module: ModuleType, movie: np.ndarray, block: int, **options) -
     return lambda: np.asarray(module.estimate_motion(wrapped, **options).compute())
 
 
-def minian(movie: np.ndarray, template: np.ndarray, block: int | None = None) -> Run:
-    """minian in the version of the environment; on a copy, since it may write to its input."""
+def minian(
+    movie: np.ndarray, template: np.ndarray, block: int | None = None, is_cleaned: bool = False
+) -> Run:
+    """minian in the version of the environment; on a copy, since it may write to its input.
+
+    With `is_cleaned` the movie first goes through the steps that come before in its notebook.
+    """
     import minian.motion_correction as module
 
-    return through_dask(module, movie.copy(), block or len(movie))
+    movie = _cleaned(movie) if is_cleaned else movie.copy()
+    return through_dask(module, movie, block or len(movie))
+
+
+def _cleaned(movie: np.ndarray) -> np.ndarray:
+    """Without glow, noise and background, as minian's notebook does it and with its parameters."""
+    from minian.preprocessing import denoise, remove_background
+
+    frames = wrap(movie - movie.min(axis=0), len(movie))
+    frames = denoise(frames, method="median", ksize=7)
+    return remove_background(frames, method="tophat", wnd=15).compute().values
 
 
 def drop_in(
