@@ -74,8 +74,10 @@ def sweep(columns: int = 1) -> Callable[[list[dict]], Figure | None]:
         figure, axes = new_figure(3.5 * lines, lines, columns)
         for ax, panel in zip(axes, panels):
             _curves(ax, [row for row in rows if row["panel"] == panel])
-        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)} if columns == 1 else {}
-        axes[0].legend(frameon=False, fontsize=8, **place)
+        lines, names = axes[0].get_legend_handles_labels()
+        figure.legend(
+            lines, names, loc="outside upper left", ncols=len(names), frameon=False, fontsize=8
+        )
         return figure
 
     return draw

@@ -252,7 +252,7 @@ SECTIONS: dict[str, tuple[str, Callable[[list[dict]], str]]] = {
         "size on each axis, as in all that follows up to the limits). RMS errors in px."
     )),
     "amplitude": ("Amplitude of the motion", _sweep(
-        "The same motion, larger and larger, the jumps with it. RMS errors in px."
+        "The same motion, larger and larger, jumps and all. RMS errors in px."
     )),
     "rate": ("Frame rate", _sweep(
         "A motion that is smooth in time (3 px RMS on each axis, up to some 5 Hz), recorded with "
