@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import comparison, environments, machine, page, scaling, stages
-from .catalogue import PEERS
-from .environments import BUILD, COMMAND, OURS, ROOT, EnvironmentFailed, say
-from .plan import EXTENT, FULL, QUICK, SECTIONS, SIZES, Plan
+from common import environments, machine
+from common.catalogue import PEERS
+from common.environments import OURS, ROOT, EnvironmentFailed, say
+from common.output import Output
+
+from . import comparison, page, scaling, stages
+from .plan import BUILD, COMMAND, EXTENT, FULL, QUICK, SECTIONS, SIZES, Plan
 
 _FAILED = 1  # exit status
 _DESCRIPTION = """\
@@ -24,27 +26,8 @@ Measure stillscope beside its peers and write
   docs/images/performance-*.png        its pictures
   docs/performance/results.json        all that was measured
 
-Each peer has a virtual environment of its own under build/performance, made where it is missing.
+Each peer has a virtual environment of its own under build/peers, made where it is missing.
 """
-
-
-class Output:
-    """Where a run writes: ``docs``, or a folder of its own for a quick one."""
-
-    def __init__(self, is_quick: bool) -> None:
-        self.folder = BUILD / "quick" if is_quick else ROOT / "docs"
-        self.results = self.folder / "performance" / "results.json"
-        self.images = self.folder / "images"
-        self.page = self.folder / "performance.md"
-
-    def load(self) -> dict:
-        """Results of earlier runs; none if there are none."""
-        return json.loads(self.results.read_text()) if self.results.exists() else {}
-
-    def save(self, results: dict) -> None:
-        """Replace the results."""
-        self.results.parent.mkdir(parents=True, exist_ok=True)
-        self.results.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def main() -> int:
@@ -57,21 +40,16 @@ def main() -> int:
     """
     arguments = _parser().parse_args()
     plan = QUICK if arguments.quick else FULL
-    output = Output(arguments.quick)
+    folder = BUILD / "quick" if arguments.quick else ROOT / "docs"
+    output = Output("performance", folder, "images")
     (BUILD / "movies").mkdir(parents=True, exist_ok=True)
     try:
         if not arguments.page:
             _measure(plan, output, arguments)
-        if not output.results.exists():
-            raise EnvironmentFailed("there are no results to write a page from")
-        environments.make(OURS)
-        output.images.mkdir(parents=True, exist_ok=True)
-        environments.call(OURS, "figures", output.results, output.images)
-        output.page.write_text(page.render(output.load(), output.images))
+        output.write_page(page.render)
     except EnvironmentFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return _FAILED
-    say(f"written: {output.page.relative_to(ROOT)}")
     return 0
 
 
@@ -161,7 +139,7 @@ def _prepare(plan: Plan, wanted: list[str], arguments: argparse.Namespace) -> di
         start = time.monotonic()
         folder = Path(comparison.movie_folder(extent))
         job = {"job": "movie", "folder": str(folder), "frames": frames}
-        answer = environments.measure(OURS, job | {"height": extent[0], "width": extent[1]})
+        answer = comparison.measure(OURS, job | {"height": extent[0], "width": extent[1]})
         if "failed" in answer:
             raise EnvironmentFailed(f"simulating a movie: {answer['failed']}")
         taken = time.monotonic() - start

@@ -1,60 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is compared: each program with its environment and settings, no code of theirs.
-
-:mod:`performance.peers` and :mod:`performance.appliers` have the functions that are named here.
-"""
+"""The ways to apply shifts that are compared; :mod:`performance.appliers` has their functions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-UPSAMPLE = 10  # scikit-image: a tenth of a pixel
-SEARCH_PX = 20  # largest displacement that is looked for where a peer wants to know
-
-_GIVEN = "given"
-_OWN = "its own, made before the clock"
-_NONE = "none needed"
-_OPENCV = ("opencv-python-headless", "opencv-python")
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A way to estimate motion.
-
-    Attributes
-    ----------
-    label : str
-        Its name on the page, with ``{}`` where its version goes.
-    environment : str
-        Where it is installed.
-    function : str
-        The function of :mod:`performance.peers` that calls it.
-    settings : str
-        What it is asked for, in its own words.
-    template : str
-        Which template the frames are registered to.
-    packages : tuple of str
-        Packages whose versions matter, its own first.
-    options : dict
-        Keyword arguments of `function`.
-    against : str
-        The name of the way of ours that its time is divided by.
-    is_slow : bool
-        Whether it is given fewer frames.
-    is_tuned_too : bool
-        Whether it is run with the tuned allocator as well.
-    """
-
-    label: str
-    environment: str
-    function: str
-    settings: str
-    template: str
-    packages: tuple[str, ...]
-    options: dict = field(default_factory=dict)
-    against: str = "native"
-    is_slow: bool = False
-    is_tuned_too: bool = False
+from common.catalogue import OPENCV
 
 
 @dataclass(frozen=True)
@@ -79,79 +30,16 @@ class Applier:
     packages: tuple[str, ...]
 
 
-def _native(options: dict, settings: str, is_tuned_too: bool = False) -> Peer:
-    return Peer(
-        "`stillscope.estimate_motion`", "stillscope", "native", settings, _NONE,
-        ("stillscope", "numpy"), options, is_tuned_too=is_tuned_too,
-    )  # fmt: skip
-
-
-def _drop_in(registrar: str | None, settings: str) -> Peer:
-    options = {"registrar": registrar} if registrar else {}
-    return Peer(
-        "`stillscope.motion_correction.estimate_motion`", "stillscope", "drop_in", settings, _NONE,
-        ("stillscope", "numpy", "dask", "xarray"), options, "dask",
-        is_tuned_too=registrar is None,
-    )  # fmt: skip
-
-
-def _minian(version: str, is_slow: bool) -> Peer:
-    return Peer(
-        "minian {}", version, "minian", "its defaults", _NONE,
-        ("minian", *_OPENCV, "numpy", "dask", "xarray"), against="dask", is_slow=is_slow,
-        is_tuned_too=True,
-    )  # fmt: skip
-
-
-def _scikit_image(normalization: str | None) -> Peer:
-    return Peer(
-        "scikit-image {} `phase_cross_correlation`", "scikit-image", "scikit_image",
-        f"`upsample_factor={UPSAMPLE}, normalization={normalization!r}`", _GIVEN,
-        ("scikit-image", "scipy", "numpy"), {"normalization": normalization},
-    )  # fmt: skip
-
-
-PEERS: dict[str, Peer] = {
-    "native": _native({"refine": 0}, "the tree alone, `refine=0`", is_tuned_too=True),
-    "native-refined": _native({}, "its defaults, `refine=3`"),
-    "native-fft": _native({"refine": 0, "registrar": "fft"}, '`refine=0, registrar="fft"`'),
-    "dask": _drop_in(None, "its defaults"),
-    "dask-fft": _drop_in("fft", '`registrar="fft"`'),
-    "minian-2": _minian("minian-2", is_slow=False),
-    "minian-1": _minian("minian-1", is_slow=True),
-    "opencv-phase": Peer(
-        "OpenCV {} `phaseCorrelate`", "opencv", "opencv_phase", "Hann window", _GIVEN, _OPENCV
-    ),
-    "opencv-match": Peer(
-        "OpenCV {} `matchTemplate`", "opencv", "opencv_match",
-        f"`TM_CCOEFF_NORMED`, {SEARCH_PX} px around, parabola", _GIVEN, _OPENCV,
-    ),
-    "scikit-image": _scikit_image("phase"),
-    "scikit-image-plain": _scikit_image(None),
-    "jnormcorre": Peer(
-        "jnormcorre {}", "jnormcorre", "jnormcorre", f"rigid, up to {SEARCH_PX} px", _GIVEN,
-        ("jnormcorre", "jax"),
-    ),
-    "suite2p": Peer(
-        "suite2p {}", "suite2p", "suite2p", "rigid, which is whole pixels", _OWN,
-        ("suite2p", "torch"),
-    ),
-    "pystackreg": Peer(
-        "pystackreg {}", "pystackreg", "pystackreg", "`TRANSLATION`", _GIVEN, ("pystackreg",),
-        is_slow=True,
-    ),
-}  # fmt: skip
-
 APPLIERS: dict[str, Applier] = {
     "ours": Applier("`stillscope.apply_motion`", "stillscope", "ours", ("stillscope",)),
     "ours-frame": Applier(
         "`stillscope.motion_correction.transform_perframe`, in a loop", "stillscope",
         "our_frames", ("stillscope",),
     ),
-    "opencv": Applier("OpenCV {} `warpAffine`, in a loop", "opencv", "opencv", _OPENCV),
+    "opencv": Applier("OpenCV {} `warpAffine`, in a loop", "opencv", "opencv", OPENCV),
     "minian-2": Applier(
         "minian {} `transform_perframe`, in a loop", "minian-2", "minian_frames",
-        ("minian", *_OPENCV),
+        ("minian", *OPENCV),
     ),
     "minian-1": Applier(
         "minian {} `transform_perframe`, in a loop", "minian-1", "minian_frames",

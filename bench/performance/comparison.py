@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
-from .catalogue import APPLIERS, PEERS
-from .environments import MOVIES, EnvironmentFailed, make, measure, say
-from .plan import EXTENT, TYPES, Plan
+from functools import partial
+
+from common.catalogue import PEERS
+from common.environments import EnvironmentFailed, make, run_job, say
+
+from .catalogue import APPLIERS
+from .plan import EXTENT, MOVIES, TYPES, Plan
+
+measure = partial(run_job, "performance.measure")
 
 _CHECK_FRAMES = 40  # of the untimed run that comes first where a timed one takes minutes
 _BLOCK_TYPE = "uint8"  # of the table over blocks: as a miniscope records

@@ -3,44 +3,25 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
-
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from .labels import picture_label
-from .tables import number
-
-# Told apart by colour-blind readers (Okabe and Ito).
-_OURS, _THEIRS, _THIRD, _GREY = "#0072B2", "#D55E00", "#009E73", "#B5B5B5"
-_STAGES = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F",
-    "#332288", "#88CCEE", "#AA4499", "#999933",
-)  # fmt: skip
-_DPI = 120
-_WIDTH = 9.0  # of a picture [in]
-
-
-def main() -> None:
-    """Draw a picture of every section that there is."""
-    results = json.loads(Path(sys.argv[1]).read_text())
-    folder = Path(sys.argv[2])
-    draw = {
-        "peers": peers, "stages": stages, "contract": blocks, "frames": frames,
-        "threads": threads, "sizes": sizes, "memory": memory,
-    }  # fmt: skip
-    for section, function in draw.items():
-        path = folder / f"performance-{section}.png"
-        path.unlink(missing_ok=True)
-        rows = results["sections"].get(section, {}).get("rows")
-        figure = function(rows) if rows and "failed" not in rows else None
-        if figure is not None:
-            figure.savefig(path, dpi=_DPI, format="png", metadata={"Software": None})
+from common.drawing import (
+    GREY,
+    MANY,
+    OURS,
+    THEIRS,
+    THIRD,
+    above,
+    draw_all,
+    grid,
+    new_figure,
+    pale,
+    plain,
+)
+from common.labels import picture_label
+from common.tables import number
 
 
 def peers(rows: list[dict]) -> Figure | None:
@@ -53,9 +34,9 @@ def peers(rows: list[dict]) -> Figure | None:
     for row in sorted(rows, key=lambda row: -row["ms"]["median"]):
         names.setdefault(_key(row), picture_label(row))
     places = {key: place for place, key in enumerate(names)}
-    figure, (left, right) = _figure(0.3 * len(names) + 1.2, 1, 2, sharey=True)
+    figure, (left, right) = new_figure(0.3 * len(names) + 1.2, 1, 2, sharey=True)
     for row in rows:
-        color = _OURS if row["environment"] == "stillscope" else _THEIRS
+        color = OURS if row["environment"] == "stillscope" else THEIRS
         is_first = row["dtype"] == types[0]
         for ax, value in ((left, row["ms"]["median"]), (right, row["error_px"]["rms"])):
             ax.plot(
@@ -79,8 +60,8 @@ def peers(rows: list[dict]) -> Figure | None:
         ax.set_xscale("log")
         low, high = ax.get_xlim()
         ax.set_xlim(low, high * (high / low) ** 0.3)  # room for the numbers
-        _plain(ax, "x")
-        _grid(ax, "both")
+        plain(ax, "x")
+        grid(ax, "both")
         ax.tick_params(axis="y", length=0)
     kinds = zip(("filled", "open"), types)
     title = ", ".join(f"{kind}: {dtype}" for kind, dtype in kinds) + ". Left is better."
@@ -97,7 +78,7 @@ def stages(section: dict) -> Figure:
     rows, estimates = section["kernels"], section["estimates"]
     names = list(dict.fromkeys(row["stage"] for row in rows))
     types = list(dict.fromkeys(row["dtype"] for row in rows))
-    figure, (ax,) = _figure(4.6, 1, 1)
+    figure, (ax,) = new_figure(4.6, 1, 1)
     places, labels = [], []
     for group, dtype in enumerate(types):
         for bar, key in enumerate(("ms", "floor_ms")):
@@ -105,19 +86,19 @@ def stages(section: dict) -> Figure:
             for name in names:
                 match = [r for r in rows if (r["stage"], r["dtype"]) == (name, dtype)]
                 value = (match[0][key] or {}).get("median", 0.0) if match else 0.0
-                color = _STAGES[names.index(name) % len(_STAGES)]
-                color = color if bar == 0 else _pale(color)
+                color = MANY[names.index(name) % len(MANY)]
+                color = color if bar == 0 else pale(color)
                 label = name.replace("_", " ") if group == bar == 0 else None
                 ax.bar(place, value, 0.8, base, color=color, label=label, edgecolor="white",
                        linewidth=0.5)  # fmt: skip
                 base += value
-            _above(ax, place, base)
+            above(ax, place, base)
         places += [4 * group, 4 * group + 1]
         labels += [f"{dtype}\nstages", f"{dtype}\nfloors"]
         whole = estimates.get(dtype, {}).get("ms")
         if whole:
-            ax.bar(4 * group + 2, whole["median"], 0.8, color=_GREY)
-            _above(ax, 4 * group + 2, whole["median"])
+            ax.bar(4 * group + 2, whole["median"], 0.8, color=GREY)
+            above(ax, 4 * group + 2, whole["median"])
             places.append(4 * group + 2)
             labels.append(f"{dtype}\nwhole estimate")
     ax.set_xticks(places, labels, fontsize=8)
@@ -128,14 +109,14 @@ def stages(section: dict) -> Figure:
         handles[::-1], texts[::-1], loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False,
         fontsize=8,
     )  # fmt: skip
-    _grid(ax, "y")
+    grid(ax, "y")
     return figure
 
 
 def blocks(rows: list[dict]) -> Figure | None:
     """Seconds in all over the number of frames."""
-    figure, (ax,) = _figure(3.8, 1, 1)
-    colors = {"minian-1": _GREY, "minian-2": _THEIRS, "dask": _OURS}
+    figure, (ax,) = new_figure(3.8, 1, 1)
+    colors = {"minian-1": GREY, "minian-2": THEIRS, "dask": OURS}
     drawn = [row for row in rows if "seconds" in row]
     if not drawn:
         return None
@@ -154,7 +135,7 @@ def blocks(rows: list[dict]) -> Figure | None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("frames / blocks")
     ax.set_ylabel("estimate in all [s]")
-    _plain(ax, "y")
+    plain(ax, "y")
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
 
@@ -164,19 +145,19 @@ def frames(rows: list[dict]) -> Figure | None:
     rows = [row for row in rows if "ms" in row]
     if not rows:
         return None
-    figure, (left, right) = _figure(3.2, 1, 2)
+    figure, (left, right) = new_figure(3.2, 1, 2)
     x = [row["frames"] for row in rows]
     median, low, high = ([row["ms"][k] for row in rows] for k in ("median", "low", "high"))
-    left.fill_between(x, low, high, color=_OURS, alpha=0.2, linewidth=0)
-    left.plot(x, median, "o-", color=_OURS)
+    left.fill_between(x, low, high, color=OURS, alpha=0.2, linewidth=0)
+    left.plot(x, median, "o-", color=OURS)
     left.set_ylim(0, 1.25 * max(high))
     left.set_ylabel("one core [ms a frame]")
-    right.plot(x, [row["error_px"]["rms"] for row in rows], "o-", color=_OURS)
+    right.plot(x, [row["error_px"]["rms"] for row in rows], "o-", color=OURS)
     right.set_ylim(0)
     right.set_ylabel("RMS error [px]")
     for ax in (left, right):
         _frames_axis(ax, x)
-        _grid(ax, "y")
+        grid(ax, "y")
     return figure
 
 
@@ -185,19 +166,19 @@ def threads(rows: list[dict]) -> Figure | None:
     rows = [row for row in rows if "threads" in row]
     if not rows:
         return None
-    figure, axes = _figure(3.4, 1, 2, sharey=True)
+    figure, axes = new_figure(3.4, 1, 2, sharey=True)
     for ax, what in zip(axes, ("estimate", "apply")):
-        for row, color in zip(rows, (_OURS, _THEIRS, _THIRD)):
+        for row, color in zip(rows, (OURS, THEIRS, THIRD)):
             counts = sorted(int(n) for n in row["threads"])
             one = row["threads"]["1"][what]["median"]
             gain = [one / row["threads"][str(n)][what]["median"] for n in counts]
             ax.plot(counts, gain, "o-", color=color, label=row["dtype"])
-        ax.plot(counts, counts, "--", color=_GREY, label="as many times as threads", zorder=0)
+        ax.plot(counts, counts, "--", color=GREY, label="as many times as threads", zorder=0)
         ax.set_title(what, loc="left", fontsize=10)
         ax.set_xlabel("threads")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylim(0)
-        _grid(ax, "y")
+        grid(ax, "y")
     axes[0].set_ylabel("times as fast as one thread")
     axes[0].legend(frameon=False, fontsize=8)
     return figure
@@ -209,7 +190,7 @@ def sizes(rows: list[dict]) -> Figure | None:
     if not rows:
         return None
     types = list(rows[0]["dtypes"])
-    figure, axes = _figure(5.6, 2, 1, sharex=True)
+    figure, axes = new_figure(5.6, 2, 1, sharex=True)
     width = 0.8 / len(types)
     for ax, what in zip(axes, ("estimate", "apply")):
         for k, dtype in enumerate(types):
@@ -218,12 +199,12 @@ def sizes(rows: list[dict]) -> Figure | None:
             median = np.array([t["median"] for t in times])
             low, high = (np.array([t[side] for t in times]) for side in ("low", "high"))
             ax.bar(
-                x, median, width * 0.92, color=_STAGES[k], label=dtype,
+                x, median, width * 0.92, color=MANY[k], label=dtype,
                 yerr=np.stack([median - low, high - median]),
                 error_kw={"elinewidth": 0.8, "ecolor": "#555555"},
             )  # fmt: skip
         ax.set_ylabel(f"{what}, one core\n[ms a frame]")
-        _grid(ax, "y")
+        grid(ax, "y")
     axes[1].set_xticks(range(len(rows)), [f"{r['height']}x{r['width']}" for r in rows])
     axes[1].tick_params(axis="x", length=0)
     axes[0].legend(
@@ -238,55 +219,22 @@ def memory(rows: list[dict]) -> Figure | None:
     rows = [row for row in rows if "peak_mib" in row]
     if not rows:
         return None
-    figure, (ax,) = _figure(3.6, 1, 1)
-    colors = {"native": _OURS, "dask": _THIRD, "minian-2": _THEIRS}
+    figure, (ax,) = new_figure(3.6, 1, 1)
+    colors = {"native": OURS, "dask": THIRD, "minian-2": THEIRS}
     for name, color in colors.items():
         mine = [row for row in rows if row["name"] == name]
         if mine:
             x, y = [r["frames"] for r in mine], [r["peak_mib"] for r in mine]
             ax.plot(x, y, "o-", color=color, label=picture_label(mine[-1]))
     inputs = {row["frames"]: row["input_mib"] for row in rows}
-    ax.plot(*zip(*sorted(inputs.items())), "--", color=_GREY, label="the input itself", zorder=0)
+    ax.plot(*zip(*sorted(inputs.items())), "--", color=GREY, label="the input itself", zorder=0)
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     _frames_axis(ax, sorted(inputs))
-    _plain(ax, "y")
+    plain(ax, "y")
     ax.set_ylabel("above the input [MiB]")
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
-
-
-def _figure(height: float, rows: int, columns: int, **shared):
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, **shared).ravel()
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.set_axisbelow(True)
-    return figure, axes
-
-
-def _pale(color: str) -> tuple:
-    """Half way to white."""
-    return tuple(0.5 + 0.5 * channel for channel in to_rgb(color))
-
-
-def _above(ax, x: float, value: float) -> None:
-    ax.annotate(
-        number(value), (x, value), (0, 2), textcoords="offset points", ha="center", fontsize=8
-    )
-
-
-def _grid(ax, axis: str) -> None:
-    ax.grid(True, axis=axis, color="#E5E5E5", linewidth=0.6)
-
-
-def _plain(ax, axis: str) -> None:
-    """Numbers of a logarithmic axis as people write them, at powers of ten."""
-    which = ax.xaxis if axis == "x" else ax.yaxis
-    which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    which.set_minor_formatter(NullFormatter())
-    _grid(ax, axis)
 
 
 def _frames_axis(ax, counts: list[int]) -> None:
@@ -297,4 +245,10 @@ def _frames_axis(ax, counts: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    draw_all(
+        "performance",
+        {
+            "peers": peers, "stages": stages, "contract": blocks, "frames": frames,
+            "threads": threads, "sizes": sizes, "memory": memory,
+        },
+    )  # fmt: skip

@@ -8,36 +8,16 @@ every timed run: a fast wrong answer is not a measurement.
 from __future__ import annotations
 
 import gc
-import importlib.metadata
-import json
-import os
 import statistics
-import sys
 import time
-import warnings
 from collections.abc import Callable
+
+from common.worker import answer, error_px, versions
 
 _LARGEST_ERROR_PX = 1.0  # RMS: what is further off is not an answer
 _LARGEST_DIFFERENCE = {"u": 0.75, "f": 0.01}  # of applied frames from bilinear [grey levels, mean]
 _CHECKED_FRAMES = 8  # applied frames that are checked
 _MIB = 1024.0 * 1024.0
-
-
-def main() -> None:
-    """Do the job of the command line and print its answer."""
-    job = json.loads(sys.argv[1])
-    answer_to = os.dup(1)
-    os.dup2(2, 1)  # what a peer prints is not the answer
-    if "core" in job:
-        os.sched_setaffinity(0, {job["core"]})
-    warnings.simplefilter("ignore")
-    try:
-        answer = _JOBS[job["job"]](job)
-    except Exception as error:  # any peer may fail in any way: the page says how
-        reason = " ".join(str(error).split())
-        answer = {"failed": f"{type(error).__name__}: {reason}"[:300]}
-    with os.fdopen(answer_to, "w") as stream:
-        stream.write(json.dumps(answer) + "\n")
 
 
 def spread(values: list[float]) -> dict:
@@ -50,7 +30,7 @@ def spread(values: list[float]) -> dict:
     }
 
 
-def error_px(shifts, displacement) -> dict:
+def right_error_px(shifts, displacement) -> dict:
     """RMS and largest error [px], one constant per axis removed.
 
     Raises
@@ -58,11 +38,7 @@ def error_px(shifts, displacement) -> dict:
     ValueError
         If it is too large to be an answer.
     """
-    import numpy as np
-
-    error = np.asarray(shifts, float) + displacement
-    error = error - error.mean(axis=0)
-    found = {"rms": float(np.sqrt((error**2).mean())), "max": float(np.abs(error).max())}
+    found = error_px(shifts, displacement)
     if not found["rms"] <= _LARGEST_ERROR_PX:
         raise ValueError(f"wrong answer, RMS error {found['rms']:.2f} px")
     return found
@@ -87,17 +63,6 @@ def per_frame(seconds: dict, frames: int) -> dict:
     return times | {"runs": seconds["runs"]}
 
 
-def versions(packages) -> dict:
-    """Versions of those packages that are installed."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def estimate(job: dict) -> dict:
     """A peer's estimate: time and error.
 
@@ -106,10 +71,10 @@ def estimate(job: dict) -> dict:
     """
     peer, prepare, movie, displacement = _case(job)
     first = job.get("check_frames", len(movie))
-    error_px(prepare(movie[:first])(), displacement[:first])
+    right_error_px(prepare(movie[:first])(), displacement[:first])
     seconds, error = timed(
         lambda: prepare(movie),
-        lambda shifts: error_px(shifts, displacement),
+        lambda shifts: right_error_px(shifts, displacement),
         job["repeats"], job["budget_s"],
     )  # fmt: skip
     return {
@@ -133,14 +98,15 @@ def memory(job: dict) -> dict:
         "frames": len(movie),
         "peak_mib": peak,
         "input_mib": movie.nbytes / _MIB,
-        "error_px": error_px(answer, displacement),
+        "error_px": right_error_px(answer, displacement),
         "versions": versions(peer.packages),
     }
 
 
 def _case(job: dict):
     """The peer, what prepares its run from a movie, the movie and its motion."""
-    from . import catalogue, peers
+    from common import catalogue, peers
+
     from . import movie as movies
 
     movie, displacement = movies.read(
@@ -192,7 +158,7 @@ def threads(job: dict) -> dict:
     movie, displacement = movies.read(job["folder"], job["dtype"], job["frames"])
     out = np.zeros_like(movie)
     one = stillscope.estimate_motion(movie, n_threads=1, refine=0).shifts
-    error = error_px(one, displacement)
+    error = right_error_px(one, displacement)
     found = {n: {"estimate": [], "apply": []} for n in job["threads"]}
     for _ in range(job["repeats"]):
         for n, times in found.items():
@@ -228,7 +194,7 @@ def sizes(job: dict) -> dict:
     error = {}
     for dtype, movie in cases.items():
         shifts = stillscope.estimate_motion(movie, n_threads=1, refine=0).shifts
-        error[dtype] = error_px(shifts, displacement)
+        error[dtype] = right_error_px(shifts, displacement)
         stillscope.apply_motion(movie, shifts, out=out[dtype], n_threads=1)
     for _ in range(job["repeats"]):
         for dtype, movie in cases.items():
@@ -238,7 +204,7 @@ def sizes(job: dict) -> dict:
             stillscope.apply_motion(movie, motion, out=out[dtype], n_threads=1)
             found[dtype]["estimate"].append(middle - start)
             found[dtype]["apply"].append(time.perf_counter() - middle)
-            error_px(motion.shifts, displacement)
+            right_error_px(motion.shifts, displacement)
     return {
         dtype: {what: per_frame(spread(v), len(source)) for what, v in times.items()}
         | {"error_px": error[dtype]}
@@ -283,4 +249,4 @@ _JOBS = {
 }
 
 if __name__ == "__main__":
-    main()
+    answer(_JOBS)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.template import TEMPLATE_FRAMES, best_template
+
 _SEED = 1
-_TEMPLATE_FRAMES = 100  # frames whose mean is the template that some peers are given
 _UINT16_SCALE = 16  # grey levels of a 12-bit camera to one of an 8-bit one
 
 
@@ -44,23 +45,18 @@ def write(folder: str, frames: int, height: int, width: int) -> dict:
     return {
         "frames": len(displacement),
         "limit_px": float(np.abs(displacement).max()),
-        "template_frames": min(len(displacement), _TEMPLATE_FRAMES),
+        "template_frames": min(len(displacement), TEMPLATE_FRAMES),
     }
 
 
 def _simulate(path: Path, frames: int, height: int, width: int) -> None:
-    import stillscope
     from stillscope.simulate import simulate_movie
 
     movie, displacement = simulate_movie(frames, height, width, _SEED, np.float32)
     np.save(path / "float32.npy", movie)
     np.save(path / "uint8.npy", convert(movie, "uint8"))
     np.save(path / "displacement.npy", displacement)
-    # The mean of frames moved back by the known motion: the best template there is.
-    some = np.linspace(0, frames - 1, min(frames, _TEMPLATE_FRAMES)).astype(int)
-    still = stillscope.apply_motion(movie[some], -displacement[some], fill=np.nan, n_threads=1)
-    # Where no frame reaches, the mean of all.
-    np.save(path / "template.npy", np.nan_to_num(np.nanmean(still, axis=0), nan=movie.mean()))
+    np.save(path / "template.npy", best_template(movie, displacement))
 
 
 def convert(movie: np.ndarray, dtype: str) -> np.ndarray:

@@ -5,6 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from common.environments import ROOT
+
+COMMAND = "bench/performance/run.sh"  # that does all of this
+BUILD = ROOT / "build" / "performance"
+MOVIES = BUILD / "movies"
+
 SECTIONS = ("peers", "apply", "contract", "stages", "frames", "threads", "sizes", "memory")
 
 EXTENT = (480, 752)  # a frame of a miniscope (height, width) [px]

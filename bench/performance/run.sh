@@ -8,11 +8,6 @@
 # Installs what is missing (apt-get, with root or sudo), makes a virtual environment for each peer,
 # and keeps all of it under build/.
 
-here=$(dirname "${BASH_SOURCE[0]}")
-# shellcheck source=../../setup.sh
-source "$here/../../setup.sh"
-
-install_system_packages
-cd "$root"
-export PYTHONPATH=$root/bench PYTHONDONTWRITEBYTECODE=1
-exec "$(system_python)" -m performance "$@"
+# shellcheck source=../common/start.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../common/start.sh"
+start performance "$@"

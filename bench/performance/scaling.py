@@ -7,12 +7,13 @@ import math
 import os
 from pathlib import Path
 
-from .catalogue import PEERS
-from .comparison import movie_folder
-from .environments import BUILD, OURS, EnvironmentFailed, make, measure, say
-from .machine import available_bytes
-from .plan import ALL_TYPES, EXTENT, SIZES, TYPES, Plan
-from .tables import number
+from common.catalogue import PEERS
+from common.environments import OURS, EnvironmentFailed, make, say
+from common.machine import available_bytes
+from common.tables import number
+
+from .comparison import measure, movie_folder
+from .plan import ALL_TYPES, BUILD, EXTENT, SIZES, TYPES, Plan
 
 _LONG_TYPE = "uint8"  # of long movies: as a miniscope records
 _HEADROOM = 1.3  # memory that must be there for a movie, in movies

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from common.labels import table_label
+from common.tables import number, spread, table
+
 from .catalogue import APPLIERS
-from .environments import COMMAND
-from .labels import table_label
-from .tables import number, spread, table
+from .plan import COMMAND
 
 _PACKAGE = "stillscope"
 

@@ -14,18 +14,17 @@ import shutil
 import statistics
 import subprocess
 
-from .comparison import movie_folder
-from .environments import (
-    BUILD,
+from common.environments import (
     OURS,
     ROOT,
     EnvironmentFailed,
     build_kernels,
     clean_environment,
-    measure,
     say,
 )
-from .plan import EXTENT, TYPES, Plan
+
+from .comparison import measure, movie_folder
+from .plan import BUILD, EXTENT, TYPES, Plan
 
 KERNELS = ROOT / "build" / "bench" / "bench" / "bench_kernels"
 _NAME = re.compile(r"^(?P<kind>stage|floor)_(?P<stage>\w+)<(?P<type>[\w: ]+)>")

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import numpy as np
 
-from .catalogue import SEARCH_PX, UPSAMPLE
+from .catalogue import JNORMCORRE_ITERATIONS, SEARCH_PX, UPSAMPLE
 
 _SUITE2P_BATCH = 100  # frames at a time; its default
 _JNORMCORRE_BATCH = 20  # frames at a time; what it takes itself for frames of this size
@@ -44,11 +44,26 @@ def through_dask(module: ModuleType, movie: np.ndarray, block: int, **options) -
     return lambda: np.asarray(module.estimate_motion(wrapped, **options).compute())
 
 
-def minian(movie: np.ndarray, template: np.ndarray, block: int | None = None) -> Run:
-    """minian in the version of the environment; on a copy, since it may write to its input."""
+def minian(
+    movie: np.ndarray, template: np.ndarray, block: int | None = None, is_cleaned: bool = False
+) -> Run:
+    """minian in the version of the environment; on a copy, since it may write to its input.
+
+    With `is_cleaned` the movie first goes through the steps that come before in its notebook.
+    """
     import minian.motion_correction as module
 
-    return through_dask(module, movie.copy(), block or len(movie))
+    movie = _cleaned(movie) if is_cleaned else movie.copy()
+    return through_dask(module, movie, block or len(movie))
+
+
+def _cleaned(movie: np.ndarray) -> np.ndarray:
+    """Without glow, noise and background, as minian's notebook does it and with its parameters."""
+    from minian.preprocessing import denoise, remove_background
+
+    frames = wrap(movie - movie.min(axis=0), len(movie))
+    frames = denoise(frames, method="median", ksize=7)
+    return remove_background(frames, method="tophat", wnd=15).compute().values
 
 
 def drop_in(
@@ -67,11 +82,13 @@ def native(movie: np.ndarray, template: np.ndarray, **options: object) -> Run:
     return lambda: stillscope.estimate_motion(movie, n_threads=1, **options).shifts
 
 
-def scikit_image(movie: np.ndarray, template: np.ndarray, normalization: str | None) -> Run:
+def scikit_image(
+    movie: np.ndarray, template: np.ndarray, normalization: str | None, upsample: int = UPSAMPLE
+) -> Run:
     """Correlation, refined by a matrix multiplication around its peak."""
     from skimage.registration import phase_cross_correlation
 
-    options = {"upsample_factor": UPSAMPLE, "normalization": normalization}
+    options = {"upsample_factor": upsample, "normalization": normalization}
     return lambda: np.array(
         [phase_cross_correlation(template, frame, **options)[0] for frame in movie]
     )
@@ -96,17 +113,18 @@ def opencv_match(movie: np.ndarray, template: np.ndarray) -> Run:
     import cv2
 
     cv2.setNumThreads(1)
-    if movie.dtype == np.uint8:
+    dtype = np.uint8 if movie.dtype == np.uint8 else np.float32  # it takes no other
+    if dtype == np.uint8:
         template = np.rint(template).clip(0, 255)
     inside = slice(SEARCH_PX, -SEARCH_PX)
-    middle = np.ascontiguousarray(template[inside, inside].astype(movie.dtype))
+    middle = np.ascontiguousarray(template[inside, inside].astype(dtype))
 
     def vertex(before, at, after):
         bend = before - 2 * at + after
         return 0.5 * (before - after) / bend if bend else 0.0
 
     def shift(frame):
-        score = cv2.matchTemplate(frame, middle, cv2.TM_CCOEFF_NORMED)
+        score = cv2.matchTemplate(np.asarray(frame, dtype), middle, cv2.TM_CCOEFF_NORMED)
         x, y = cv2.minMaxLoc(score)[3]
         moved = np.array([y, x], float) - SEARCH_PX
         if 0 < y < 2 * SEARCH_PX and 0 < x < 2 * SEARCH_PX:
@@ -144,6 +162,17 @@ def jnormcorre(movie: np.ndarray, template: np.ndarray) -> Run:
         return np.concatenate(parts)
 
     return run
+
+
+def jnormcorre_template(movie: np.ndarray) -> np.ndarray:
+    """The template that it finds itself."""
+    from jnormcorre.motion_correction import MotionCorrect
+
+    found = MotionCorrect(
+        movie, max_shifts=(SEARCH_PX, SEARCH_PX), niter_rig=JNORMCORRE_ITERATIONS, pw_rigid=False
+    )
+    found.motion_correct()
+    return np.asarray(found.total_template_rig, np.float32)
 
 
 _compiled = {}

@@ -25,5 +25,9 @@ def spread(times: dict) -> str:
 def table(head: list[str], rows: list[list[str]], left: str = "l") -> str:
     """A table, the first ``len(left)`` columns on the left, the others on the right."""
     rule = ["---" if k < len(left) else "---:" for k in range(len(head))]
-    lines = [head, rule, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [
+        head,
+        rule,
+        *([" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows),
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -2,8 +2,8 @@
 """A virtual environment for each peer, and calls into them.
 
 Peers want versions of their dependencies that exclude each other, so none shares an environment.
-What is made here lies under ``build/performance`` and is made again only where its requirements,
-or the sources of stillscope, have changed.
+What is made here lies under ``build/peers`` and is made again only where its requirements, or the
+sources of stillscope, have changed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build" / "performance"
-MOVIES = BUILD / "movies"
-COMMAND = "bench/performance/run.sh"  # that does all of this
+BUILD = ROOT / "build" / "peers"
 OURS = "stillscope"  # the environment that holds the package of this tree, and Matplotlib
 
 # Freed memory is kept and large blocks come from the heap: pages are touched for the first time
@@ -116,11 +114,16 @@ def build_kernels() -> None:
     _command(["cmake", "--build", "--preset", "bench", "--target", "bench_kernels"])
 
 
-def measure(name: str, job: dict, *, tuned: bool = False, threads: int = 1) -> dict:
-    """Run a job of :mod:`performance.measure` in an environment, in a process of its own.
+def run_job(
+    module: str, name: str, job: dict, *, tuned: bool = False, threads: int = 1,
+    is_held: bool = True,
+) -> dict:  # fmt: skip
+    """Run a job in an environment, in a process of its own.
 
     Parameters
     ----------
+    module : str
+        The module under ``bench`` that does it: one that calls :func:`common.worker.answer`.
     name : str
         The environment.
     job : dict
@@ -128,7 +131,9 @@ def measure(name: str, job: dict, *, tuned: bool = False, threads: int = 1) -> d
     tuned : bool
         Whether the allocator is tuned.
     threads : int
-        Value of all thread variables. With 1 the process is held on one core.
+        Value of all thread variables.
+    is_held : bool
+        Whether a process of one thread is held on one core, as for a time.
 
     Returns
     -------
@@ -140,9 +145,9 @@ def measure(name: str, job: dict, *, tuned: bool = False, threads: int = 1) -> d
     environment.update(TUNED_ALLOCATOR if tuned else {})
     if threads == 1:
         environment["XLA_FLAGS"] = _ONE_XLA_THREAD
-        job = job | {"core": min(os.sched_getaffinity(0))}
+        job = job | ({"core": min(os.sched_getaffinity(0))} if is_held else {})
     done = subprocess.run(
-        [_python(name), "-m", "performance.measure", json.dumps(job)],
+        [_python(name), "-m", module, json.dumps(job)],
         env=environment, cwd=BUILD, capture_output=True, text=True,
     )  # fmt: skip
     lines = done.stdout.strip().splitlines()
@@ -160,14 +165,14 @@ def clean_environment() -> dict[str, str]:
 
 
 def call(name: str, module: str, *arguments: object) -> None:
-    """Run a module of this package in an environment.
+    """Run a module under ``bench`` in an environment.
 
     Raises
     ------
     EnvironmentFailed
         If it fails.
     """
-    _command([_python(name), "-m", f"performance.{module}", *arguments])
+    _command([_python(name), "-m", module, *arguments])
 
 
 def say(text: str) -> None:
