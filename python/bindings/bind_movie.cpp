@@ -90,6 +90,7 @@ EstimateSettings estimate_settings(const py::dict& options) {
   settings.refine.has_brightness = options["brightness"].cast<bool>();
   settings.refine.robust = options["robust"].cast<double>();
   settings.refine.highpass = options["highpass"].cast<double>();
+  settings.refine.lowpass = options["lowpass"].cast<double>();
   settings.max_shift = options["max_shift"].cast<std::optional<double>>();
   settings.bad_frames = optional_span<std::uint16_t>(options, "bad_frames");
   settings.weights = optional_span<float>(options, "weights");

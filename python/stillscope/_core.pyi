@@ -32,6 +32,7 @@ class EstimateSettings(TypedDict):
     brightness: bool
     robust: float
     highpass: float
+    lowpass: float
     max_shift: float | None
     bad_frames: NDArray[np.uint16] | None
     weights: NDArray[np.float32] | None

@@ -86,6 +86,7 @@ def estimate_motion(
     brightness: bool = True,
     robust: float = 3.0,
     highpass: float = 16.0,
+    lowpass: float = 1.0,
     npart: int = 3,
     alt_error: float | None = 5.0,
     aggregation: str = "mean",
@@ -142,6 +143,8 @@ def estimate_motion(
     highpass : float
         px: what is smoother than this in the template (vignettes, which stay where they are) does
         not count in the fit; 0: all does.
+    lowpass : float
+        px: nor does what is finer than this, which is noise; 0: all does.
     npart : int
         Items merged together in a node of the tree, at least 2.
     alt_error : float or None
@@ -190,7 +193,7 @@ def estimate_motion(
     settings = movie_settings(
         source, preset=preset, smooth=smooth, background=background, fixed_pattern=fixed_pattern,
         region=region, refine=refine, max_shift=max_shift, bad_frames=bad_frames, mask=mask,
-        brightness=brightness, robust=robust, highpass=highpass, npart=npart, alt_error=alt_error,
+        brightness=brightness, robust=robust, highpass=highpass, lowpass=lowpass, npart=npart, alt_error=alt_error,
         aggregation=aggregation, max_sh=max_sh, circ_thres=circ_thres, chunk=chunk,
         slot_last=slot_last, registrar=registrar,
     )  # fmt: skip
@@ -232,6 +235,7 @@ def movie_settings(
     brightness: bool,
     robust: float,
     highpass: float,
+    lowpass: float,
     chunk: int | None,
     **tree_options: Any,
 ) -> dict[str, Any]:
@@ -251,6 +255,7 @@ def movie_settings(
         "brightness": _check.boolean(brightness, "brightness"),
         "robust": _check.number(robust, "robust"),
         "highpass": _check.number(highpass, "highpass"),
+        "lowpass": _check.number(lowpass, "lowpass"),
         "max_shift": _check.optional_number(max_shift, "max_shift"),
         "bad_frames": None if bad_frames is None else _bad_frames(bad_frames, frames),
         "weights": None if mask is None else _weights(mask, (height, width)),

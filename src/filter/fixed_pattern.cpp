@@ -140,7 +140,7 @@ void PatternSplit::operator()(const float* plain, const float* registered, float
   std::copy_n(plane.data(), plane.size(), scene);
 }
 
-double moving_share(const std::array<MeanPair, 2>& parts) {
+MovingScene moving_scene(const std::array<MeanPair, 2>& parts) {
   const std::size_t size = parts[0].split->fft_.spectrum_size();
   std::array<AlignedBuffer<Complex>, 2> still;
   std::array<AlignedBuffer<Complex>, 2> moving;
@@ -150,17 +150,24 @@ double moving_share(const std::array<MeanPair, 2>& parts) {
   }
   double power = 0.0;
   double all = 0.0;
+  double both = 0.0;
+  std::array<double, 2> powers{};
   for (std::size_t i = 0; i < size; ++i) {
     const auto rest = [&](std::size_t part) {
       return moving[part].data()[i] - parts[part].split->moved_[i] * still[part].data()[i];
     };
+    both += static_cast<double>((rest(0) * std::conj(rest(1))).real());
+    for (std::size_t part = 0; part < 2; ++part) {
+      powers[part] += static_cast<double>(std::norm(rest(part)));
+    }
     const float told =
         std::sqrt(std::abs(parts[0].split->told(i)) * std::abs(parts[1].split->told(i)));
     power += static_cast<double>((rest(0) * std::conj(rest(1))).real() /
                                  (told + PatternSplit::least_motion));
     all += static_cast<double>((still[0].data()[i] * std::conj(still[1].data()[i])).real());
   }
-  return all > 0.0 ? power / all : 0.0;
+  const double level = std::sqrt(powers[0] * powers[1]);
+  return {all > 0.0 ? power / all : 0.0, level > 0.0 ? both / level : 0.0};
 }
 
 }  // namespace stillscope

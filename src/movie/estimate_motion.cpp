@@ -262,7 +262,9 @@ class MotionEstimator {
     std::size_t shaped = frames_;
     ShiftList before = motion.shifts;
     while (motion.passes < settings_.refine.passes) {
-      const ReferenceTemplate reference(from, area, settings_.weights, highpass);
+      // The tree's template is blurred, and its noise is that of few frames.
+      const double lowpass = settings_.refine.lowpass * (motion.passes == 0 ? 2.0 : 1.0);
+      const ReferenceTemplate reference(from, area, settings_.weights, highpass, lowpass);
       std::optional<LocatorTarget> target;
       if (motion.passes == 0 && pass.is_fitting && LocatorTarget::can_locate(extent_)) {
         target.emplace(reference.detail(), shaped, highpass);
@@ -459,6 +461,9 @@ void EstimateSettings::validate(std::size_t frames, Extent extent) const {
   if (!(refine.robust >= 0.0)) throw_invalid("robust", "at least 0", refine.robust);
   if (!(refine.highpass >= 0.0 && std::isfinite(refine.highpass))) {
     throw_invalid("highpass", "at least 0 px", refine.highpass);
+  }
+  if (!(refine.lowpass >= 0.0 && std::isfinite(refine.lowpass))) {
+    throw_invalid("lowpass", "at least 0 px", refine.lowpass);
   }
   if (!(least_ratio >= 0.0)) throw_invalid("least_ratio", "at least 0", least_ratio);
   if (!bad_frames.empty() && bad_frames.size() != frames) {

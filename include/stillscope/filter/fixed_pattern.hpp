@@ -25,9 +25,14 @@ struct MeanPair {
   const PatternSplit* split;  ///< For these shifts.
 };
 
-/// The power that a scene which moves explains besides what stays put, over the power of the plain
-/// mean. From two parts of the frames: what they do not share, noise and activity, does not count.
-[[nodiscard]] double moving_share(const std::array<MeanPair, 2>& parts);
+/// What a scene that moves explains besides what stays put.
+struct MovingScene {
+  double share;     ///< The power that it explains, over the power of the plain mean.
+  double likeness;  ///< Correlation of what both parts of the frames show of it.
+};
+
+/// From two parts of the frames: what they do not share, noise and activity, does not count.
+[[nodiscard]] MovingScene moving_scene(const std::array<MeanPair, 2>& parts);
 
 /// Splits means into scene and pattern for one set of shifts. Where frames are scene(x + shift) +
 /// pattern(x), their plain mean and the mean of the registered frames are two equations for each
@@ -42,7 +47,7 @@ class PatternSplit {
   /// Both (height, width), C order, finite. `scene` and `pattern` may be these buffers.
   void operator()(const float* plain, const float* registered, float* scene, float* pattern) const;
 
-  friend double moving_share(const std::array<MeanPair, 2>& parts);
+  friend MovingScene moving_scene(const std::array<MeanPair, 2>& parts);
 
  private:
   using Complex = std::complex<float>;

@@ -31,6 +31,8 @@ struct RefineSettings {
   double robust = 3.0;
   /// What is smoother than about this [px], as vignettes are, tells no motion; 0: all does.
   double highpass = 16.0;
+  /// Nor does what is finer than about this [px], which is noise; 0: all does.
+  double lowpass = 1.0;
 };
 
 /// Options of `estimate_motion`.

@@ -12,6 +12,7 @@
 
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/view.hpp"
+#include "stillscope/filter/gaussian.hpp"
 #include "stillscope/refine/area.hpp"
 #include "stillscope/refine/box_blur.hpp"
 #include "stillscope/warp/cubic_spline.hpp"
@@ -50,9 +51,9 @@ class ReferenceTemplate {
 
   /// `mean` (height, width), C order, finite; what lies outside `area` is not believed. `weights`:
   /// how much each pixel counts, or nothing. `highpass`: gradients are freed from what is smoother
-  /// than about this [px]; 0: not.
+  /// than about this [px], `lowpass` and from what is finer than that; 0: not.
   ReferenceTemplate(FrameView<const float> mean, const Area& area, std::span<const float> weights,
-                    double highpass)
+                    double highpass, double lowpass = 0.0)
       : extent_(mean.extent()),
         area_(area & Area::of(mean.extent()).inset(reach)),
         level_(mean_over(mean, area)),
@@ -71,7 +72,7 @@ class ReferenceTemplate {
       }
     }
     to_spline_coefficients(coefficients_.data(), extent_);
-    make_gradients(weights);
+    make_gradients(weights, lowpass);
   }
 
   [[nodiscard]] Extent extent() const { return extent_; }
@@ -138,9 +139,10 @@ class ReferenceTemplate {
   }
 
   /// Gradients of the spline, and of its detail times the weights; the sums of their products.
-  void make_gradients(std::span<const float> weights) {
+  void make_gradients(std::span<const float> weights, double lowpass) {
     AlignedBuffer<float> fine(extent_.area());
     std::copy_n(detail_.data(), extent_.area(), fine.data());
+    if (lowpass > 0.0) GaussianBlur(extent_, lowpass)(detail_.data(), fine.data());
     to_spline_coefficients(fine.data(), extent_);
     std::fill_n(gradient_height_.data(), extent_.area(), 0.0F);
     std::fill_n(gradient_width_.data(), extent_.area(), 0.0F);
