@@ -148,6 +148,10 @@ double moving_share(const std::array<MeanPair, 2>& parts) {
     still[part] = parts[part].split->windowed_spectrum(parts[part].plain);
     moving[part] = parts[part].split->windowed_spectrum(parts[part].registered);
   }
+  // Little, or shifts that are small and right explain less than large ones that are wrong: at
+  // 0.05, of motion of 0.2 px root mean square, a quarter of what the amplified shifts of frames
+  // without their mean do.
+  constexpr float least_told = 0.002F;
   double power = 0.0;
   double all = 0.0;
   for (std::size_t i = 0; i < size; ++i) {
@@ -156,8 +160,7 @@ double moving_share(const std::array<MeanPair, 2>& parts) {
     };
     const float told =
         std::sqrt(std::abs(parts[0].split->told(i)) * std::abs(parts[1].split->told(i)));
-    power += static_cast<double>((rest(0) * std::conj(rest(1))).real() /
-                                 (told + PatternSplit::least_motion));
+    power += static_cast<double>((rest(0) * std::conj(rest(1))).real() / (told + least_told));
     all += static_cast<double>((still[0].data()[i] * std::conj(still[1].data()[i])).real());
   }
   return all > 0.0 ? power / all : 0.0;

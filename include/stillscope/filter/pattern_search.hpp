@@ -90,8 +90,9 @@ class PatternSearch {
   }
 
  private:
-  /// A scene that the pattern outshines has at least this share of the pattern's power.
-  static constexpr double least_moving_share = 0.002;
+  /// A scene that the pattern outshines has at least this share of the pattern's power: 0.065 and
+  /// more in movies whose first tree was held; 0.0035 where activity looked like one.
+  static constexpr double least_moving_share = 0.005;
   /// The second set is right where it explains this many times more: activity, which the parts of
   /// a short movie share, made it explain 1.25 times more where it was wrong.
   static constexpr double surely_more = 1.3;
@@ -147,12 +148,21 @@ class PatternSearch {
                            MeanPair{still[1].data(), moved[1].data(), &splits[1]}});
     }
 
-    /// Whether many of the shifts are further than any motion: those of noise.
+    /// Whether many of the shifts are further from their median than any motion: those of noise.
     [[nodiscard]] bool is_wild(Extent extent) const {
       const ShiftList all = all_shifts();
+      const auto median = [&](double Shift::*axis) {
+        std::vector<double> values;
+        for (const Shift& shift : all) values.push_back(shift.*axis);
+        const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+        std::nth_element(values.begin(), middle, values.end());
+        return *middle;
+      };
+      const Shift middle{median(&Shift::height), median(&Shift::width)};
       const auto far = std::count_if(all.begin(), all.end(), [&](const Shift& shift) {
-        return 4.0 * std::fabs(shift.height) > static_cast<double>(extent.height) ||
-               4.0 * std::fabs(shift.width) > static_cast<double>(extent.width);
+        const Shift off = shift - middle;
+        return 6.0 * std::fabs(off.height) > static_cast<double>(extent.height) ||
+               6.0 * std::fabs(off.width) > static_cast<double>(extent.width);
       });
       return 20 * static_cast<std::size_t>(far) > all.size();
     }
