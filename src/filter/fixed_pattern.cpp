@@ -140,7 +140,7 @@ void PatternSplit::operator()(const float* plain, const float* registered, float
   std::copy_n(plane.data(), plane.size(), scene);
 }
 
-double moving_share(const std::array<MeanPair, 2>& parts) {
+double moving_share(const std::array<MeanPair, 2>& parts, float least) {
   const std::size_t size = parts[0].split->fft_.spectrum_size();
   std::array<AlignedBuffer<Complex>, 2> still;
   std::array<AlignedBuffer<Complex>, 2> moving;
@@ -148,10 +148,6 @@ double moving_share(const std::array<MeanPair, 2>& parts) {
     still[part] = parts[part].split->windowed_spectrum(parts[part].plain);
     moving[part] = parts[part].split->windowed_spectrum(parts[part].registered);
   }
-  // Little, or shifts that are small and right explain less than large ones that are wrong: at
-  // 0.05, of motion of 0.2 px root mean square, a quarter of what the amplified shifts of frames
-  // without their mean do.
-  constexpr float least_told = 0.002F;
   double power = 0.0;
   double all = 0.0;
   for (std::size_t i = 0; i < size; ++i) {
@@ -160,7 +156,7 @@ double moving_share(const std::array<MeanPair, 2>& parts) {
     };
     const float told =
         std::sqrt(std::abs(parts[0].split->told(i)) * std::abs(parts[1].split->told(i)));
-    power += static_cast<double>((rest(0) * std::conj(rest(1))).real() / (told + least_told));
+    power += static_cast<double>((rest(0) * std::conj(rest(1))).real() / (told + least));
     all += static_cast<double>((still[0].data()[i] * std::conj(still[1].data()[i])).real());
   }
   return all > 0.0 ? power / all : 0.0;

@@ -27,7 +27,9 @@ struct MeanPair {
 
 /// The power that a scene which moves explains besides what stays put, over the power of the plain
 /// mean. From two parts of the frames: what they do not share, noise and activity, does not count.
-[[nodiscard]] double moving_share(const std::array<MeanPair, 2>& parts);
+/// Waves by which scene and pattern are told apart by less than `least` count less: so do shifts
+/// that are small.
+[[nodiscard]] double moving_share(const std::array<MeanPair, 2>& parts, float least);
 
 /// Splits means into scene and pattern for one set of shifts. Where frames are scene(x + shift) +
 /// pattern(x), their plain mean and the mean of the registered frames are two equations for each
@@ -42,7 +44,7 @@ class PatternSplit {
   /// Both (height, width), C order, finite. `scene` and `pattern` may be these buffers.
   void operator()(const float* plain, const float* registered, float* scene, float* pattern) const;
 
-  friend double moving_share(const std::array<MeanPair, 2>& parts);
+  friend double moving_share(const std::array<MeanPair, 2>& parts, float least);
 
  private:
   using Complex = std::complex<float>;

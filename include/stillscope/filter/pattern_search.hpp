@@ -55,9 +55,10 @@ class PatternSearch {
     const bool has_enough =
         plain_.shifts[0].size() >= least_frames && plain_.shifts[1].size() >= least_frames;
     if (!has_enough || sets_[1].is_wild(extent_)) return false;
-    const double first = sets_[0].share(plain_, extent_, executor);
-    const double second = sets_[1].share(plain_, extent_, executor);
-    const bool is_second = second > std::max(surely_more * first, least_moving_share);
+    const Shares first = sets_[0].shares(plain_, extent_, executor);
+    const Shares second = sets_[1].shares(plain_, extent_, executor);
+    const bool is_second = second.wary > std::max(surely_more * first.wary, least_moving_share) &&
+                           second.fair > first.fair + least_gain;
     right_ = is_second ? 1 : 0;
     return is_second;
   }
@@ -90,16 +91,25 @@ class PatternSearch {
   }
 
  private:
-  /// A scene that the pattern outshines has at least this share of the pattern's power: 0.065 and
-  /// more in movies whose first tree was held; 0.0035 where activity looked like one.
-  static constexpr double least_moving_share = 0.005;
+  /// A scene that the pattern outshines has at least this share of the pattern's power.
+  static constexpr double least_moving_share = 0.002;
   /// The second set is right where it explains this many times more: activity, which the parts of
   /// a short movie share, made it explain 1.25 times more where it was wrong.
   static constexpr double surely_more = 1.3;
+  /// Of motion of 0.2 px, small shifts that are right share less, warily, than the amplified ones
+  /// of frames without their mean. Fairly, these share at most 0.002 more where they are wrong, and
+  /// 0.007 more where they are right.
+  static constexpr double least_gain = 0.004;
   /// Correlation from which a pattern is one: 0.71 and more in movies that had any, 0.24 and less
   /// in those that had none, where what looks like one is activity.
   static constexpr double least_likeness = 0.5;
   static constexpr std::size_t least_frames = 4;
+
+  /// What shifts explain, where waves that tell little count less, and where nearly all count.
+  struct Shares {
+    double wary;
+    double fair;
+  };
 
   /// Means over two parts of the frames, at some shifts.
   struct Parts {
@@ -139,13 +149,14 @@ class PatternSearch {
     }
 
     /// How much of what moves these shifts explain.
-    [[nodiscard]] double share(const Parts& plain, Extent extent, const Executor& executor) const {
+    [[nodiscard]] Shares shares(const Parts& plain, Extent extent, const Executor& executor) const {
       const PatternSplit splits[] = {PatternSplit(extent, shifts[0], executor),
                                      PatternSplit(extent, shifts[1], executor)};
       const std::vector<float> still[] = {plain.mean(0, extent), plain.mean(1, extent)};
       const std::vector<float> moved[] = {mean(0, extent), mean(1, extent)};
-      return moving_share({MeanPair{still[0].data(), moved[0].data(), &splits[0]},
-                           MeanPair{still[1].data(), moved[1].data(), &splits[1]}});
+      const std::array pairs = {MeanPair{still[0].data(), moved[0].data(), &splits[0]},
+                                MeanPair{still[1].data(), moved[1].data(), &splits[1]}};
+      return {moving_share(pairs, 0.05F), moving_share(pairs, 0.002F)};
     }
 
     /// Whether many of the shifts are further from their median than any motion: those of noise.
