@@ -15,6 +15,7 @@
 #include "stillscope/core/view.hpp"
 #include "stillscope/movie/apply_motion.hpp"
 #include "stillscope/movie/estimate_motion.hpp"
+#include "stillscope/movie/filter_movie.hpp"
 #include "stillscope/movie/residual_motion.hpp"
 #include "stillscope/quality/adaptive_mask.hpp"
 #include "stillscope/quality/circularity.hpp"

@@ -113,13 +113,13 @@ def estimate_motion(
         depend on which, nor on their chunks.
     preset : {"miniscope", "2p"} or None
         A filter for the estimate alone: what is corrected is the movie as it is. ``"miniscope"``:
-        ``smooth=1``, ``background=8`` and ``fixed_pattern=True``. ``"2p"``: ``smooth=1``. The three options that follow override it; None in all of them: no
-        filter.
+        ``smooth=1``, ``background=8`` and ``fixed_pattern=True``. ``"2p"``: ``smooth=1``. The three
+        options that follow override it; None in all of them: no filter.
     smooth : float or None
-        px: standard deviation of the Gaussian that takes noise away; 0: none.
+        px: standard deviation of the Gaussian that takes noise away, up to 1000; 0: none.
     background : float or None
-        px: standard deviation of the Gaussian whose blur is taken away, as are vignettes and glow;
-        0: none.
+        px: standard deviation of the Gaussian whose blur is taken away, as are vignettes and glow,
+        more than ``smooth`` and up to 1000; 0: none.
     fixed_pattern : bool or None
         Tell what stays on the sensor (dust, stripes, the rest of a vignette) from the scene that
         moves, and take it away. It costs a second tree: two more readings of the movie.
@@ -214,7 +214,7 @@ def estimate_motion(
         quality=FrameQuality.of(result["frames"]) if has_quality else None,
         valid=(slice(top, bottom), slice(left, right)) if has_quality else (slice(None),) * 2,
         stats={key: result[key] for key in stats},
-        mean_before=result["plain_mean"],
+        mean_before=result["plain_mean"] if has_quality else None,
         filtering=settings["filter"],
         fixed_pattern=result["fixed_pattern"],
     )

@@ -133,7 +133,7 @@ class MotionEstimate:
     def valid_template(self) -> tuple[slice, slice]:
         """Rows and columns of `template` that lie in `valid`."""
         region = self.filtering["region"] if self.filtering else None
-        if region is None:
+        if region is None or self.quality is None:
             return self.valid
         starts, sizes = region[::2], self.template.shape
         return tuple(

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "stillscope/filter/filter_settings.hpp"
 
-#include <cmath>
+#include <string>
 
 #include "stillscope/core/error.hpp"
 
 namespace stillscope {
 
 void FilterSettings::validate(Extent extent) const {
-  const auto is_width = [](double sigma) { return sigma >= 0.0 && std::isfinite(sigma); };
-  if (!is_width(smooth)) throw_invalid("smooth", "at least 0 px", smooth);
-  if (!is_width(background)) throw_invalid("background", "at least 0 px", background);
+  // Beyond any scene; the blur would only take longer.
+  constexpr double longest = 1000.0;
+  const auto is_width = [](double sigma) { return sigma >= 0.0 && sigma <= longest; };
+  if (!is_width(smooth)) throw_invalid("smooth", "from 0 to 1000 px", smooth);
+  if (!is_width(background)) throw_invalid("background", "from 0 to 1000 px", background);
   if (background > 0.0 && background <= smooth) {
     throw_invalid("background", "more than smooth, " + std::to_string(smooth) + " px", background);
   }

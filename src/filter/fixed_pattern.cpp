@@ -148,7 +148,9 @@ MovingScene moving_scene(const std::array<MeanPair, 2>& parts) {
     still[part] = parts[part].split->windowed_spectrum(parts[part].plain);
     moving[part] = parts[part].split->windowed_spectrum(parts[part].registered);
   }
-  double power = 0.0;
+  constexpr float hardly_any = 0.002F;
+  double wary = 0.0;
+  double fair = 0.0;
   double all = 0.0;
   double both = 0.0;
   std::array<double, 2> powers{};
@@ -156,18 +158,20 @@ MovingScene moving_scene(const std::array<MeanPair, 2>& parts) {
     const auto rest = [&](std::size_t part) {
       return moving[part].data()[i] - parts[part].split->moved_[i] * still[part].data()[i];
     };
-    both += static_cast<double>((rest(0) * std::conj(rest(1))).real());
     for (std::size_t part = 0; part < 2; ++part) {
       powers[part] += static_cast<double>(std::norm(rest(part)));
     }
     const float told =
         std::sqrt(std::abs(parts[0].split->told(i)) * std::abs(parts[1].split->told(i)));
-    power += static_cast<double>((rest(0) * std::conj(rest(1))).real() /
-                                 (told + PatternSplit::least_motion));
+    const float shared = (rest(0) * std::conj(rest(1))).real();
+    both += static_cast<double>(shared);
+    wary += static_cast<double>(shared / (told + PatternSplit::least_motion));
+    fair += static_cast<double>(shared / (told + hardly_any));
     all += static_cast<double>((still[0].data()[i] * std::conj(still[1].data()[i])).real());
   }
   const double level = std::sqrt(powers[0] * powers[1]);
-  return {all > 0.0 ? power / all : 0.0, level > 0.0 ? both / level : 0.0};
+  return {all > 0.0 ? wary / all : 0.0, all > 0.0 ? fair / all : 0.0,
+          level > 0.0 ? both / level : 0.0};
 }
 
 }  // namespace stillscope

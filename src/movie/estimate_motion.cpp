@@ -69,8 +69,13 @@ class MotionEstimator {
     motion.plain_mean = AlignedBuffer<float>(extent_.area());
     plain_->mean(motion.plain_mean.data());
     if (settings_.filter.fixed_pattern) find_pattern(motion);
-    if (!has_quality_) return motion;
     start_from(motion.shifts);
+    if (!has_quality_) {
+      for (std::size_t i = 0; i < frames_; ++i) {
+        if (filtered_->statistics()[i].has_finite) motion.shifts[i] = states_[i].fit.shift;
+      }
+      return motion;
+    }
     if (!motion.merged.is_empty()) refine(motion);
     describe(motion);
     interpolate(motion);
@@ -99,6 +104,11 @@ class MotionEstimator {
         add_given(begin, flags);
       } else if (looks_) {
         for (std::size_t i = begin; i < end; ++i) flags.push_back(states_[i].flags);
+      } else if (filtered_ != nullptr) {
+        // The filter has filled frames without any finite pixel, which have no shift.
+        for (std::size_t i = begin; i < end; ++i) {
+          flags.push_back(filtered_->statistics()[i].has_finite ? 0 : flag_non_finite);
+        }
       }
       const ChosenFrames<T> chosen{view, flags};
       const TreePlan plan = plan_tree(view.size(), 0, settings_.tree.npart);
@@ -116,11 +126,13 @@ class MotionEstimator {
       }
     }
     MotionEstimate tree = merger.finish();
-    if (looks) {
+    if (looks || filtered_ != nullptr) {
       // Some of these the tree never saw.
       tree.repaired = 0;
       tree.dead = 0;
-      for (const FrameStatistics& frame : statistics) {
+      for (const FrameStatistics& frame : filtered_ != nullptr
+                                              ? filtered_->statistics()
+                                              : std::span<const FrameStatistics>(statistics)) {
         if (frame.non_finite == 0) continue;
         ++(frame.non_finite == extent_.area() ? tree.dead : tree.repaired);
       }
@@ -199,8 +211,6 @@ class MotionEstimator {
     }
     motion.fixed_pattern = AlignedBuffer<float>(extent_.area());
     if (search.is_second_right(executor_)) {
-      other.repaired = motion.repaired;
-      other.dead = motion.dead;
       static_cast<MotionEstimate&>(motion) = std::move(other);
     }
     if (!search.has_pattern(executor_)) {

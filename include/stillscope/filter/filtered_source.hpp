@@ -71,7 +71,9 @@ class FilteredSource final : public FilteredMovie {
     executor_.for_each(end - begin, [&](std::size_t i) {
       if (begin + i >= looked_) look(view, begin, i);
       auto filter = pool_.take([&] { return std::make_unique<FrameFilter>(extent(), settings_); });
-      (*filter)(view[i], statistics_[begin + i].mean, pattern_.empty() ? nullptr : pattern_.data(),
+      const FrameStatistics& frame = statistics_[begin + i];
+      const bool has_pattern = frame.has_finite && !pattern_.empty();
+      (*filter)(view[i], frame.mean, has_pattern ? pattern_.data() : nullptr,
                 block_.data() + i * area);
       pool_.give(std::move(filter));
     });

@@ -27,7 +27,10 @@ struct MeanPair {
 
 /// What a scene that moves explains besides what stays put.
 struct MovingScene {
-  double share;     ///< The power that it explains, over the power of the plain mean.
+  /// The power that it explains, over the power of the plain mean. Waves by which scene and pattern
+  /// are hardly told apart, as all are where shifts are small, count little in `wary`.
+  double wary;
+  double fair;
   double likeness;  ///< Correlation of what both parts of the frames show of it.
 };
 

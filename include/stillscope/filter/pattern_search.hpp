@@ -57,8 +57,9 @@ class PatternSearch {
     if (!has_enough || sets_[1].is_wild(extent_)) return false;
     const MovingScene first = sets_[0].moving(plain_, extent_, executor);
     const MovingScene second = sets_[1].moving(plain_, extent_, executor);
-    const bool is_second = second.likeness >= least_likeness && second.share > first.share &&
-                           second.share > least_moving_share;
+    const bool is_second = second.likeness >= least_likeness &&
+                           second.wary > std::max(first.wary, least_moving_share) &&
+                           second.fair > first.fair + least_gain;
     right_ = is_second ? 1 : 0;
     return is_second;
   }
@@ -93,6 +94,10 @@ class PatternSearch {
  private:
   /// A scene that the pattern outshines has at least this share of the pattern's power.
   static constexpr double least_moving_share = 0.002;
+  /// Small shifts that are right share less, warily, than the amplified ones of frames without
+  /// their mean. Fairly, these share at most 0.002 more where they are wrong (0.009 where both
+  /// were, by strong stripes over motion of 1 px), and 0.009 where they are right.
+  static constexpr double least_gain = 0.004;
   /// Correlation between two parts of a movie from which they show the same. Scenes in frames
   /// without their mean: 0.85 and more where the shifts were right, 0.35 and less where they
   /// followed activity. Patterns: 0.71 and more in movies that had any, 0.33 and less in those that
@@ -148,12 +153,21 @@ class PatternSearch {
                            MeanPair{still[1].data(), moved[1].data(), &splits[1]}});
     }
 
-    /// Whether many of the shifts are further than any motion: those of noise.
+    /// Whether many of the shifts are further from their median than any motion: those of noise.
     [[nodiscard]] bool is_wild(Extent extent) const {
       const ShiftList all = all_shifts();
+      const auto median = [&](double Shift::*axis) {
+        std::vector<double> values;
+        for (const Shift& shift : all) values.push_back(shift.*axis);
+        const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+        std::nth_element(values.begin(), middle, values.end());
+        return *middle;
+      };
+      const Shift middle{median(&Shift::height), median(&Shift::width)};
       const auto far = std::count_if(all.begin(), all.end(), [&](const Shift& shift) {
-        return 4.0 * std::fabs(shift.height) > static_cast<double>(extent.height) ||
-               4.0 * std::fabs(shift.width) > static_cast<double>(extent.width);
+        const Shift off = shift - middle;
+        return 6.0 * std::fabs(off.height) > static_cast<double>(extent.height) ||
+               6.0 * std::fabs(off.width) > static_cast<double>(extent.width);
       });
       return 20 * static_cast<std::size_t>(far) > all.size();
     }

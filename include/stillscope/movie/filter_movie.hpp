@@ -13,7 +13,7 @@ namespace stillscope {
 
 /// out = the region of `movie`, filtered (frame, height, width), C order; `pattern` (height,
 /// width), C order, is taken away at last, or null. What is not finite counts as the frame's finite
-/// mean. The options are valid.
+/// mean; a frame without any finite pixel is 0 throughout. The options are valid.
 template <Pixel T>
 void filter_movie(const MovieView<const T>& movie, const FilterSettings& settings,
                   const float* pattern, float* out, const Executor& executor = *make_executor()) {
@@ -23,9 +23,9 @@ void filter_movie(const MovieView<const T>& movie, const FilterSettings& setting
                                                static_cast<std::size_t>(region.left), part);
   Pool<std::unique_ptr<FrameFilter>> pool;
   executor.for_each(view.size(), [&](std::size_t i) {
-    const double mean = frame_statistics<T>(view[i], nullptr).mean;
+    const FrameStatistics frame = frame_statistics<T>(view[i], nullptr);
     auto filter = pool.take([&] { return std::make_unique<FrameFilter>(part, settings); });
-    (*filter)(view[i], mean, pattern, out + i * part.area());
+    (*filter)(view[i], frame.mean, frame.has_finite ? pattern : nullptr, out + i * part.area());
     pool.give(std::move(filter));
   });
 }
