@@ -10,16 +10,20 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from .filters import filter_movie
 from .residual import ResidualMotion, residual_motion, seen_by, template_of
 
+_NOISE_WIDTH = 1.0  # px: what is finer in the mean of a movie is noise first of all
 _LEAST_MOTION = 0.05  # px: what an estimate makes of a scene that stands still
 
 
 def _crispness(mean: np.ndarray) -> float:
-    """Of an image, without what is not finite."""
+    """Of an image that is smoothed a little; without what is not finite."""
     if min(mean.shape) < 2:
         return 0.0
-    slopes = np.gradient(mean.astype(np.float64))
+    smooth = filter_movie(mean, smooth=_NOISE_WIDTH).astype(np.float64)
+    smooth[~np.isfinite(mean)] = np.nan
+    slopes = np.gradient(smooth)
     return float(np.sqrt(np.nanmean(slopes[0] ** 2 + slopes[1] ** 2)))
 
 
@@ -147,7 +151,8 @@ class MotionEstimate:
 
         The Frobenius norm of the gradient over the square root of the number of pixels, in the
         movie's units a px: E. Pnevmatikakis and A. Giovannucci, "NoRMCorre", J. Neurosci. Methods
-        291 (2017).
+        291 (2017). Here of means smoothed by 1 px: the noise that few or dim frames leave is smoothed
+        where frames are moved, which would count as less crisp.
         """
         if self.mean_before is None:
             raise ValueError("crispness: expected a refined estimate, got one with refine=0")

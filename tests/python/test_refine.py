@@ -333,6 +333,17 @@ def test_the_verdict(movie, base):
         _ = stillscope.estimate_motion(movie, refine=0).verdict
 
 
+def test_noise_that_moving_smooths_is_not_taken_for_crispness():
+    motion = stillscope.estimate_motion(moved(walk(40, step=0.3), noise=100.0))
+    raw = [
+        np.linalg.norm(np.gradient(mean[motion.valid].astype(float)))
+        for mean in (motion.mean_before, motion.template)
+    ]
+    assert raw[1] < raw[0]
+    before, after = motion.crispness
+    assert after > before and motion.helps
+
+
 # --- limits and masks -----------------------------------------------------------------------------
 
 
