@@ -79,6 +79,14 @@ def test_options_are_those_of_the_native_estimate(ours, movie):
 
 
 @pytest.mark.usefixtures("synchronous")
+def test_a_preset_holds_for_the_estimate_alone(ours, movie):
+    options = {"preset": "miniscope", "region": np.s_[4:-4, :]}
+    expected = stillscope.estimate_motion(movie, **options).shifts
+    shifts = ours.estimate_motion(wrap(movie, 20), refine=3, **options)
+    assert shifts.values.tobytes() == expected.tobytes()
+
+
+@pytest.mark.usefixtures("synchronous")
 def test_npart_none(ours, movie):
     expected = stillscope.estimate_motion(movie, npart=4).shifts  # the root of 60 / 4
     shifts = ours.estimate_motion(wrap(movie, 4), npart=None, refine=3)
