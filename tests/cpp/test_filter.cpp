@@ -347,7 +347,7 @@ TEMPLATE_TEST_CASE("A filtered movie is the same whatever the runs in which it i
   }
   std::vector<float> expected(frames * extent.area());
   std::vector<float> without(frames * extent.area());
-  filter_movie<TestType>(movie.view(), settings, nullptr, expected.data());
+  filter_movie<TestType>(movie.view(), settings, nullptr, expected.data(), SerialExecutor());
   filter_movie<TestType>(movie.view(), settings, pattern.pixels.data(), without.data(), threads);
 
   for (const std::size_t run : {std::size_t{1}, std::size_t{5}, std::size_t{8}, frames}) {
@@ -391,12 +391,12 @@ TEST_CASE("A frame without any number is 0 in a filtered movie, with a pattern, 
     return std::all_of(frame, frame + extent.area(), [](float value) { return value == 0.0F; });
   };
   std::vector<float> out(3 * extent.area());
-  filter_movie<float>(movie.view(), settings, pattern.data(), out.data());
+  filter_movie<float>(movie.view(), settings, pattern.data(), out.data(), test::ThreadExecutor(2));
   CHECK(is_zero(out.data() + extent.area()));
   CHECK(!is_zero(out.data()));
   ViewSource<float> source(movie.view());
-  const auto executor = make_executor();
-  FilteredSource<float> filter(source, settings, *executor);
+  const test::ThreadExecutor executor(2);
+  FilteredSource<float> filter(source, settings, executor);
   filter.remove(pattern);
   CHECK(is_zero(filter.read(0, 3)[1].data()));
 }
@@ -447,7 +447,8 @@ TEST_CASE("Filters that cannot be are refused by name", "[filter][settings]") {
     const test::Movie<float> movie(5, extent);
     EstimateSettings settings;
     settings.filter.region = bad;
-    CHECK_REFUSES("region", (void)estimate_motion<float>(movie.view(), settings));
+    CHECK_REFUSES("region",
+                  (void)estimate_motion<float>(movie.view(), settings, test::ThreadExecutor(2)));
   }
   check({.smooth = 3.0, .background = 3.1, .fixed_pattern = true, .region = Area{19, 20, 29, 30}});
   check({.smooth = 3.0});
@@ -576,7 +577,7 @@ TEST_CASE("A scene that moves and a pattern that stays are told apart", "[filter
   const std::uint64_t seed = 409;
   CAPTURE(seed);
   test::Random random(seed);
-  const auto executor = make_executor();
+  const test::ThreadExecutor executor(2);
   // Of each one's root mean square. What is not told, the longest waves, is in both. Measured:
   // the pattern 0.076, the scene 0.055.
   constexpr double pattern_tolerance = 0.15;
@@ -591,7 +592,7 @@ TEST_CASE("A scene that moves and a pattern that stays are told apart", "[filter
       const auto registered = as_floats(sums.registered);
       std::vector<float> found_scene(extent.area());
       std::vector<float> found_pattern(extent.area());
-      const PatternSplit split(extent, shifts, *executor);
+      const PatternSplit split(extent, shifts, executor);
       split(plain.data(), registered.data(), found_scene.data(), found_pattern.data());
       // The scene is as blurred as registering makes it.
       Sums scene_alone = means_of(scene, test::Image<double>(extent), shifts);
@@ -622,7 +623,7 @@ TEST_CASE("Of a movie that stands still all is scene", "[filter][pattern]") {
   const std::uint64_t seed = 410;
   CAPTURE(seed);
   test::Random random(seed);
-  const auto executor = make_executor();
+  const test::ThreadExecutor executor(2);
   const Extent extent{40, 52};
   const auto scene = test::texture(extent, 2, random);
   for (const Shift& still : {Shift{}, Shift{3.0, -2.0}}) {
@@ -632,8 +633,8 @@ TEST_CASE("Of a movie that stands still all is scene", "[filter][pattern]") {
     const auto registered = as_floats(sums.registered);
     std::vector<float> found(extent.area());
     std::vector<float> pattern(extent.area());
-    PatternSplit(extent, shifts, *executor)(plain.data(), registered.data(), found.data(),
-                                            pattern.data());
+    PatternSplit(extent, shifts, executor)(plain.data(), registered.data(), found.data(),
+                                           pattern.data());
     constexpr double tolerance = 6e-5;  // of a scene of 1; measured 1.4e-5
     const double worst =
         std::abs(*std::max_element(pattern.begin(), pattern.end(),
@@ -649,7 +650,7 @@ TEST_CASE("The share that moves is that of the scene, and none of a movie that s
   const std::uint64_t seed = 411;
   CAPTURE(seed);
   test::Random random(seed);
-  const auto executor = make_executor();
+  const test::ThreadExecutor executor(2);
   const Extent extent{64, 72};
   const auto scene = test::texture(extent, 2, random);
   const auto pattern = test::texture(extent, 1, random);
@@ -674,7 +675,7 @@ TEST_CASE("The share that moves is that of the scene, and none of a movie that s
       }
       plain[part] = as_floats(sums.plain);
       registered[part] = as_floats(sums.registered);
-      splits.emplace_back(extent, is_right ? shifts : others, *executor);
+      splits.emplace_back(extent, is_right ? shifts : others, executor);
       pairs[part] = {plain[part].data(), registered[part].data(), &splits[part]};
     }
     return moving_scene(pairs).wary;
@@ -759,8 +760,10 @@ TEMPLATE_TEST_CASE("A scene behind dust is found, whose shifts are the dust's wi
                    "[filter][truth]", std::uint8_t, std::uint16_t, std::int16_t, float, double) {
   ShiftList truth;
   const auto movie = behind_dust<TestType>(64, {96, 112}, 10.0, 412, &truth);
-  const MovieMotion plain = estimate_motion<TestType>(movie.view());
-  const MovieMotion motion = estimate_motion<TestType>(movie.view(), miniscope());
+  const MovieMotion plain =
+      estimate_motion<TestType>(movie.view(), EstimateSettings(), test::ThreadExecutor(2));
+  const MovieMotion motion =
+      estimate_motion<TestType>(movie.view(), miniscope(), test::ThreadExecutor(2));
   const double without = error_of(plain.shifts, truth);
   const double with = error_of(motion.shifts, truth);
   CAPTURE(without, with);
@@ -825,8 +828,8 @@ TEMPLATE_TEST_CASE("An estimate with a filter does not depend on what holds the 
   for (const bool has_region : {false, true}) {
     if (has_region) settings.filter.region = Area{3, 61, 7, 78};
     CopyingSource<TestType> source(movie);
-    CHECK(is_same(estimate_motion<TestType>(source, settings),
-                  estimate_motion<TestType>(movie.view(), settings)));
+    CHECK(is_same(estimate_motion<TestType>(source, settings, test::ThreadExecutor(2)),
+                  estimate_motion<TestType>(movie.view(), settings, test::ThreadExecutor(2))));
   }
 }
 
@@ -848,10 +851,12 @@ TEST_CASE("A region's estimate is that of the cropped movie", "[filter][region]"
       }
     }
     settings.weights = of_part;
-    const MovieMotion cropped = estimate_motion<std::uint8_t>(part, settings);
+    const MovieMotion cropped =
+        estimate_motion<std::uint8_t>(part, settings, test::ThreadExecutor(2));
     settings.filter.region = region;
     settings.weights = weights;
-    MovieMotion motion = estimate_motion<std::uint8_t>(movie.view(), settings);
+    MovieMotion motion =
+        estimate_motion<std::uint8_t>(movie.view(), settings, test::ThreadExecutor(2));
     // On all of the frame, not on the region.
     Coverage coverage(extent);
     for (std::size_t t = 0; t < truth.size(); ++t) {
@@ -876,7 +881,8 @@ TEST_CASE("Few frames, flat ones and none that is a number are estimated with a 
         const test::Movie<float> movie(frames, extent, level);
         EstimateSettings settings = miniscope();
         settings.refine.passes = passes;
-        const MovieMotion motion = estimate_motion<float>(movie.view(), settings);
+        const MovieMotion motion =
+            estimate_motion<float>(movie.view(), settings, test::ThreadExecutor(2));
         CHECK(motion.shifts.size() == frames);
         const bool is_known = !std::isnan(level) || passes > 0;
         CHECK(std::all_of(motion.shifts.begin(), motion.shifts.end(), [&](const Shift& shift) {
@@ -894,7 +900,8 @@ TEST_CASE("Few frames, flat ones and none that is a number are estimated with a 
     test::Random random(416);
     test::Movie<float> movie(20, tiny);
     for (std::size_t t = 0; t < 20; ++t) movie.set(t, test::noise<float>(tiny, random));
-    const MovieMotion motion = estimate_motion<float>(movie.view(), miniscope());
+    const MovieMotion motion =
+        estimate_motion<float>(movie.view(), miniscope(), test::ThreadExecutor(2));
     CHECK(std::all_of(motion.shifts.begin(), motion.shifts.end(),
                       [](const Shift& shift) { return shift.is_finite(); }));
   }
@@ -913,7 +920,8 @@ TEST_CASE("Without refinement frames that are no numbers have no shift, with a f
     CAPTURE(has_pattern);
     EstimateSettings settings = EstimateSettings::tree_alone();
     settings.filter = {.smooth = 1.0, .fixed_pattern = has_pattern};
-    const MovieMotion motion = estimate_motion<float>(movie.view(), settings);
+    const MovieMotion motion =
+        estimate_motion<float>(movie.view(), settings, test::ThreadExecutor(2));
     CHECK(motion.dead == 1);
     CHECK(motion.repaired == 1);
     for (std::size_t t = 0; t < 24; ++t) {
