@@ -169,9 +169,18 @@ py::array_t<float> filter_movie_py(
                             static_cast<py::ssize_t>(part.height),
                             static_cast<py::ssize_t>(part.width)});
     float* target = out.mutable_data();
-    const float* removed = pattern ? pattern->data() : nullptr;
-    const py::gil_scoped_release release;
-    filter_movie<T>(view, settings, removed, target, *executor);
+    const float* removed = nullptr;
+    if (pattern) {
+      const auto plane = frame_view<const float>(*pattern, "pattern");
+      if (plane.extent() != part) {
+        throw_invalid("pattern", to_string(part), to_string(plane.extent()));
+      }
+      removed = pattern->data();
+    }
+    {
+      const py::gil_scoped_release release;
+      filter_movie<T>(view, settings, removed, target, *executor);
+    }
     return out;
   });
 }

@@ -128,13 +128,20 @@ class FilteredFrames:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, movie: Any, settings: dict[str, Any], pattern: np.ndarray | None) -> None:
+    def __init__(
+        self,
+        movie: Any,
+        settings: dict[str, Any],
+        pattern: np.ndarray | None,
+        n_threads: int | None,
+    ) -> None:
         self._source = FrameSource(movie)
         self._settings = settings
+        self._n_threads = _check.threads(n_threads)
         self._pattern = pattern
         rows, columns = slices_of(settings["region"], self._source.shape[1:])
         self.shape = (len(self._source), rows.stop - rows.start, columns.stop - columns.start)
 
     def __getitem__(self, frames: slice) -> np.ndarray:
         block = self._source.read(frames.start, frames.stop)
-        return _core.filter_movie(block, self._settings, self._pattern, _check.threads(None))
+        return _core.filter_movie(block, self._settings, self._pattern, self._n_threads)

@@ -55,8 +55,7 @@ def residual_motion(
     template : array_like or None
         ``(height, width)``, where the content should lie; pixels that are not finite do not count.
         None: that of the MotionEstimate, within its ``valid``, and frames are filtered as they were
-        for it; else the mean of the moved frames,
-        where half of them lie.
+        for it; else the mean of the moved frames, where half of them lie.
     binning : int or None
         Side of the squares of pixels whose means are compared; None: the largest that leaves 112 of
         them on the shorter side, or 1.
@@ -84,7 +83,7 @@ def residual_motion(
     """
     if template is None and hasattr(shifts, "template"):
         template = template_of(shifts)
-        movie = seen_by(shifts, movie)
+        movie = seen_by(shifts, movie, n_threads)
     source = FrameSource(movie)
     frames, height, width = source.shape
     if shifts is not None:
@@ -109,9 +108,9 @@ def template_of(motion: Any) -> np.ndarray:
     return template
 
 
-def seen_by(motion: Any, movie: Any) -> Any:
+def seen_by(motion: Any, movie: Any, n_threads: int | None) -> Any:
     """The movie as the estimate looked at it."""
     filtering = motion.filtering
     if filtering is None or not (is_active(filtering) or filtering["region"]):
         return movie
-    return FilteredFrames(movie, filtering, motion.fixed_pattern)
+    return FilteredFrames(movie, filtering, motion.fixed_pattern, n_threads)

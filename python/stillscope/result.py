@@ -201,7 +201,7 @@ class MotionEstimate:
             As `stillscope.residual_motion`.
         """
         how = {"template": template_of(self), "binning": binning, "n_threads": n_threads}
-        movie = seen_by(self, movie)
+        movie = seen_by(self, movie, n_threads)
         return ResidualMotion(
             residual_motion(movie, **how), residual_motion(movie, self.shifts, **how)
         )

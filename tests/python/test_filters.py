@@ -6,6 +6,7 @@ import pytest
 from support import error_of
 
 import stillscope
+from stillscope import _core
 from stillscope.simulate import simulate_movie
 
 # Grey levels of 0 to 255: float32 against float64 sums of the same taps. Measured 6.0e-5.
@@ -340,3 +341,20 @@ def test_arguments_of_one_function(small_movie):
         stillscope.filter_movie(small_movie[:0])
     with pytest.raises(ValueError, match="n_threads: expected at least 1"):
         stillscope.filter_movie(small_movie, n_threads=0)
+
+
+def test_the_extension_refuses_a_pattern_of_another_size():
+    settings = {"smooth": 1.0, "background": 0.0, "fixed_pattern": False, "region": None}
+    movie = np.zeros((2, 20, 30), np.uint8)
+    with pytest.raises(ValueError, match="pattern: expected 20x30, got 10x30"):
+        _core.filter_movie(movie, settings, np.zeros((10, 30), np.float32), 1)
+
+
+def test_residual_motion_filters_with_the_threads_that_it_is_given(monkeypatch):
+    movie = np.random.default_rng(0).normal(100, 5, (8, 64, 64)).astype("f4")
+    motion = stillscope.estimate_motion(movie, smooth=1.0)
+    given = []
+    kernel = _core.filter_movie
+    monkeypatch.setattr(_core, "filter_movie", lambda *args: given.append(args[3]) or kernel(*args))
+    motion.residual_motion(movie, n_threads=1)
+    assert given and set(given) == {1}
