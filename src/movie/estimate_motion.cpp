@@ -15,6 +15,7 @@
 #include "stillscope/filter/fixed_pattern.hpp"
 #include "stillscope/filter/pattern_search.hpp"
 #include "stillscope/quality/frame_flags.hpp"
+#include "stillscope/quality/frame_watch.hpp"
 #include "stillscope/refine/coverage.hpp"
 #include "stillscope/refine/refine_pass.hpp"
 #include "stillscope/tree/chunk_merger.hpp"
@@ -58,6 +59,7 @@ class MotionEstimator {
         extent_(movie.extent()),
         has_quality_(settings.refine.passes > 0),
         looks_(has_quality_ || settings.filter.fixed_pattern),
+        watch_(looks_ && filtered == nullptr ? frames_ : 0),
         states_(looks_ ? frames_ : 0) {
     if (looks_) plain_ = std::make_unique<MeanTemplate>(extent_);
   }
@@ -72,7 +74,7 @@ class MotionEstimator {
     start_from(motion.shifts);
     if (!has_quality_) {
       for (std::size_t i = 0; i < frames_; ++i) {
-        if (filtered_->statistics()[i].has_finite) motion.shifts[i] = states_[i].fit.shift;
+        if (statistics()[i].has_finite) motion.shifts[i] = states_[i].fit.shift;
       }
       return motion;
     }
@@ -92,22 +94,20 @@ class MotionEstimator {
     ChunkSettings upper = settings_.tree;
     if (upper.aggregation == Aggregation::mean) upper.warped_values = WarpedValues::by_type;
     ChunkMerger merger(upper, extent_, executor_);
-    std::vector<FrameStatistics> statistics(frames_);
-    AlignedBuffer<T> last;  // of the chunk before
     for (std::size_t begin = 0; begin < frames_; begin += chunk) {
       const std::size_t end = std::min(begin + chunk, frames_);
       const MovieView<const T> view = movie_.read(begin, end);
       std::vector<std::uint16_t> flags;
       if (looks) {
-        look(view, begin, last, statistics);
-        flags = flag_frames(std::span(statistics).subspan(begin, end - begin));
+        look(view, begin);
+        flags = flag_frames(statistics().subspan(begin, end - begin));
         add_given(begin, flags);
       } else if (looks_) {
         for (std::size_t i = begin; i < end; ++i) flags.push_back(states_[i].flags);
       } else if (filtered_ != nullptr) {
         // The filter has filled frames without any finite pixel, which have no shift.
         for (std::size_t i = begin; i < end; ++i) {
-          flags.push_back(filtered_->statistics()[i].has_finite ? 0 : flag_non_finite);
+          flags.push_back(statistics()[i].has_finite ? 0 : flag_non_finite);
         }
       }
       const ChosenFrames<T> chosen{view, flags};
@@ -116,13 +116,12 @@ class MotionEstimator {
                  begin);
     }
     if (looks) {
-      std::vector<std::uint16_t> flags = flag_frames(statistics);
+      std::vector<std::uint16_t> flags = flag_frames(statistics());
       add_given(0, flags);
       for (std::size_t i = 0; i < frames_; ++i) {
         states_[i].flags = flags[i];
-        // Filters have filled them.
-        states_[i].has_holes = filtered_ == nullptr && statistics[i].non_finite > 0;
-        states_[i].filling = statistics[i].mean;
+        states_[i].has_holes = has_holes(statistics()[i]);
+        states_[i].filling = statistics()[i].mean;
       }
     }
     MotionEstimate tree = merger.finish();
@@ -130,9 +129,7 @@ class MotionEstimator {
       // Some of these the tree never saw.
       tree.repaired = 0;
       tree.dead = 0;
-      for (const FrameStatistics& frame : filtered_ != nullptr
-                                              ? filtered_->statistics()
-                                              : std::span<const FrameStatistics>(statistics)) {
+      for (const FrameStatistics& frame : statistics()) {
         if (frame.non_finite == 0) continue;
         ++(frame.non_finite == extent_.area() ? tree.dead : tree.repaired);
       }
@@ -140,38 +137,31 @@ class MotionEstimator {
     return tree;
   }
 
-  /// Statistics of a chunk's frames, and their share in the plain mean.
-  void look(const MovieView<const T>& view, std::size_t begin, AlignedBuffer<T>& last,
-            std::vector<FrameStatistics>& statistics) {
+  /// Of all frames that have been read, before any filter.
+  [[nodiscard]] std::span<const FrameStatistics> statistics() const {
+    return filtered_ != nullptr ? filtered_->statistics() : watch_.statistics();
+  }
+
+  /// Whether a frame has pixels that are not finite: filters fill them.
+  [[nodiscard]] bool has_holes(const FrameStatistics& frame) const {
+    return filtered_ == nullptr && frame.non_finite > 0;
+  }
+
+  /// Looks at a chunk's frames; their share in the plain mean.
+  void look(const MovieView<const T>& view, std::size_t begin) {
     constexpr std::size_t group = MeanTemplate::group;
     FrameCopies<T> copies;
     for (std::size_t first = 0; first < view.size(); first += group) {
-      const std::size_t size = std::min(group, view.size() - first);
-      executor_.for_each(size, [&](std::size_t k) {
-        const std::size_t i = first + k;
-        FrameView<const T> before;
-        if (i > 0) before = view[i - 1];
-        if (i == 0 && begin > 0) before = FrameView<const T>(last.data(), extent_);
-        statistics[begin + i] =
-            filtered_ != nullptr ? filtered_->statistics()[begin + i]
-                                 : frame_statistics<T>(view[i], begin + i > 0 ? &before : nullptr);
-      });
+      const std::size_t end = std::min(first + group, view.size());
+      if (filtered_ == nullptr) watch_.look(view.frames(first, end), begin + first, executor_);
       copies.clear();
       std::vector<RegisteredFrame<T>> frames;
-      for (std::size_t i = first; i < first + size; ++i) {
-        const FrameStatistics& frame = statistics[begin + i];
+      for (std::size_t i = first; i < end; ++i) {
+        const FrameStatistics& frame = statistics()[begin + i];
         if (!frame.has_finite) continue;
-        const bool has_holes = filtered_ == nullptr && frame.non_finite > 0;
-        frames.push_back({copies.usable(view[i], has_holes, frame.mean), Shift{}});
+        frames.push_back({copies.usable(view[i], has_holes(frame), frame.mean), Shift{}});
       }
       plain_->add<T>(frames, executor_);
-    }
-    last.reserve(extent_.area());
-    const FrameView<const T> final = view[view.size() - 1];
-    for (std::size_t y = 0; y < extent_.height; ++y) {
-      for (std::size_t x = 0; x < extent_.width; ++x) {
-        last.data()[y * extent_.width + x] = final(y, x);
-      }
     }
   }
 
@@ -438,6 +428,7 @@ class MotionEstimator {
   bool has_quality_;
   bool looks_;
   std::unique_ptr<MeanTemplate> plain_;  // of the frames as they are
+  FrameWatch<T> watch_;                  // where nothing filters
   std::vector<FrameState> states_;
   std::vector<float> unmoved_;  // the mean of filtered frames without a flag, with the pattern
   std::vector<float> scene_;    // the first template, where the pattern was found

@@ -2,7 +2,6 @@
 /// Movies as an estimate looks at them.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -15,6 +14,7 @@
 #include "stillscope/filter/frame_filter.hpp"
 #include "stillscope/movie/movie_source.hpp"
 #include "stillscope/quality/frame_flags.hpp"
+#include "stillscope/quality/frame_watch.hpp"
 
 namespace stillscope {
 
@@ -42,15 +42,12 @@ class RegionSource final : public MovieSource<T> {
 class FilteredMovie : public MovieSource<float> {
  public:
   /// Of the frames that have been read, as they were before the filter.
-  [[nodiscard]] std::span<const FrameStatistics> statistics() const { return statistics_; }
+  [[nodiscard]] virtual std::span<const FrameStatistics> statistics() const = 0;
   /// From now on, `pattern` (height, width) is taken away from filtered frames; nothing where it is
   /// empty.
   void remove(std::span<const float> pattern) { pattern_.assign(pattern.begin(), pattern.end()); }
 
  protected:
-  explicit FilteredMovie(std::size_t frames) : statistics_(frames) {}
-
-  std::vector<FrameStatistics> statistics_;
   std::vector<float> pattern_;  // empty where there is none
 };
 
@@ -60,52 +57,34 @@ class FilteredSource final : public FilteredMovie {
  public:
   /// The movie and the executor must outlive the source.
   FilteredSource(MovieSource<T>& movie, const FilterSettings& settings, const Executor& executor)
-      : FilteredMovie(movie.size()), movie_(movie), settings_(settings), executor_(executor) {}
+      : movie_(movie), settings_(settings), executor_(executor), watch_(movie.size()) {}
 
   [[nodiscard]] std::size_t size() const override { return movie_.size(); }
   [[nodiscard]] Extent extent() const override { return movie_.extent(); }
+  [[nodiscard]] std::span<const FrameStatistics> statistics() const override {
+    return watch_.statistics();
+  }
   [[nodiscard]] MovieView<const float> read(std::size_t begin, std::size_t end) override {
     const MovieView<const T> view = movie_.read(begin, end);
     const std::size_t area = extent().area();
     block_.reserve((end - begin) * area);
+    watch_.look(view, begin, executor_);
     executor_.for_each(end - begin, [&](std::size_t i) {
-      if (begin + i >= looked_) look(view, begin, i);
       auto filter = pool_.take([&] { return std::make_unique<FrameFilter>(extent(), settings_); });
-      const FrameStatistics& frame = statistics_[begin + i];
+      const FrameStatistics& frame = statistics()[begin + i];
       const bool has_pattern = frame.has_finite && !pattern_.empty();
       (*filter)(view[i], frame.mean, has_pattern ? pattern_.data() : nullptr,
                 block_.data() + i * area);
       pool_.give(std::move(filter));
     });
-    if (end > looked_) {
-      keep_last(view[view.size() - 1]);
-      looked_ = end;
-    }
     return {block_.data(), end - begin, extent()};
   }
 
  private:
-  void look(const MovieView<const T>& view, std::size_t begin, std::size_t i) {
-    FrameView<const T> before;
-    if (i > 0) before = view[i - 1];
-    if (i == 0 && begin > 0) before = FrameView<const T>(last_.data(), extent());
-    statistics_[begin + i] = frame_statistics<T>(view[i], begin + i > 0 ? &before : nullptr);
-  }
-
-  void keep_last(const FrameView<const T>& frame) {
-    last_.reserve(extent().area());
-    for (std::size_t y = 0; y < extent().height; ++y) {
-      for (std::size_t x = 0; x < extent().width; ++x) {
-        last_.data()[y * extent().width + x] = frame(y, x);
-      }
-    }
-  }
-
   MovieSource<T>& movie_;
   FilterSettings settings_;
   const Executor& executor_;
-  std::size_t looked_ = 0;  // frames whose statistics are known
-  AlignedBuffer<T> last_;   // of these
+  FrameWatch<T> watch_;
   AlignedBuffer<float> block_;
   Pool<std::unique_ptr<FrameFilter>> pool_;
 };

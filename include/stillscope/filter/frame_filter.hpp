@@ -12,6 +12,7 @@
 #include "stillscope/core/view.hpp"
 #include "stillscope/filter/filter_settings.hpp"
 #include "stillscope/filter/gaussian.hpp"
+#include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
 
@@ -33,11 +34,14 @@ class FrameFilter {
     const auto hole = static_cast<float>(filling);
     for (std::size_t y = 0; y < extent_.height; ++y) {
       float* row = raw + y * extent_.width;
-      for (std::size_t x = 0; x < extent_.width; ++x) {
-        row[x] = static_cast<float>(frame(y, x));
-        if constexpr (std::is_floating_point_v<T>) {
-          if (!std::isfinite(row[x])) row[x] = hole;
-        }
+      if (frame.has_contiguous_rows()) {
+        pixel_kernels<T>().to_float(frame.row(y), extent_.width, row);
+      } else {
+        for (std::size_t x = 0; x < extent_.width; ++x) row[x] = static_cast<float>(frame(y, x));
+      }
+      if constexpr (std::is_floating_point_v<T>) {
+        std::replace_if(
+            row, row + extent_.width, [](float value) { return !std::isfinite(value); }, hole);
       }
     }
     if (blur_) (*blur_)(raw, out);
