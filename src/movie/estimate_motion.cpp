@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "stillscope/core/error.hpp"
-#include "stillscope/filter/filtered_source.hpp"
 #include "stillscope/filter/fixed_pattern.hpp"
 #include "stillscope/filter/pattern_search.hpp"
+#include "stillscope/movie/filtered_source.hpp"
 #include "stillscope/quality/frame_flags.hpp"
 #include "stillscope/quality/frame_watch.hpp"
 #include "stillscope/refine/coverage.hpp"

@@ -13,14 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "stillscope/blur/gaussian.hpp"
 #include "stillscope/filter/filter_settings.hpp"
-#include "stillscope/filter/filtered_source.hpp"
 #include "stillscope/filter/fixed_pattern.hpp"
 #include "stillscope/filter/frame_filter.hpp"
-#include "stillscope/filter/gaussian.hpp"
 #include "stillscope/filter/pattern_search.hpp"
 #include "stillscope/movie/estimate_motion.hpp"
 #include "stillscope/movie/filter_movie.hpp"
+#include "stillscope/movie/filtered_source.hpp"
 #include "stillscope/quality/frame_flags.hpp"
 #include "stillscope/refine/coverage.hpp"
 #include "stillscope/warp/translation.hpp"

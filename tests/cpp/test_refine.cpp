@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "stillscope/blur/box_blur.hpp"
 #include "stillscope/movie/estimate_motion.hpp"
 #include "stillscope/quality/frame_flags.hpp"
 #include "stillscope/refine/area.hpp"
-#include "stillscope/refine/box_blur.hpp"
 #include "stillscope/refine/frame_fitter.hpp"
 #include "stillscope/refine/locator.hpp"
 #include "stillscope/refine/mean_template.hpp"

@@ -8,10 +8,10 @@
 #include <optional>
 #include <type_traits>
 
+#include "stillscope/blur/gaussian.hpp"
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/filter/filter_settings.hpp"
-#include "stillscope/filter/gaussian.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {

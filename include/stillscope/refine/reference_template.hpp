@@ -10,11 +10,11 @@
 #include <span>
 #include <vector>
 
+#include "stillscope/blur/box_blur.hpp"
+#include "stillscope/blur/gaussian.hpp"
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/view.hpp"
-#include "stillscope/filter/gaussian.hpp"
 #include "stillscope/refine/area.hpp"
-#include "stillscope/refine/box_blur.hpp"
 #include "stillscope/warp/cubic_spline.hpp"
 
 namespace stillscope {
