@@ -11,8 +11,8 @@ import time
 from dataclasses import asdict
 from functools import partial
 
-from common import catalogue, environments, machine
-from common.environments import OURS, ROOT, EnvironmentFailed, run_job, say
+from common import catalogue, command, environments, machine
+from common.environments import OURS, EnvironmentFailed, run_job, say
 from common.output import Output
 from common.tables import number
 
@@ -36,7 +36,6 @@ from .plan import (
     Plan,
 )
 
-_FAILED = 1  # exit status
 _WAYS_OF_OURS = [
     name for name in PEERS if name in catalogue.PEERS and catalogue.PEERS[name].environment == OURS
 ]
@@ -65,29 +64,17 @@ def main() -> int:
     """
     arguments = _parser().parse_args()
     plan = QUICK if arguments.quick else FULL
-    folder = BUILD / "quick" if arguments.quick else ROOT / "docs"
-    output = Output("accuracy", folder, "accuracy")
     MOVIES.mkdir(parents=True, exist_ok=True)
-    try:
-        if not arguments.page:
-            _measure(plan, output, arguments)
-        output.write_page(page.render)
-    except EnvironmentFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _FAILED
-    return 0
+    return command.run(
+        arguments, "accuracy", "accuracy", BUILD,
+        lambda output: _measure(plan, output, arguments), page.render,
+    )  # fmt: skip
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=COMMAND,
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command.parser(
+        COMMAND, _DESCRIPTION, quick="few and short movies; written to build/accuracy/quick"
     )
-    parser.add_argument(
-        "--quick", action="store_true",
-        help="few and short movies; written to build/accuracy/quick, docs is left alone",
-    )  # fmt: skip
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", choices=[*SECTIONS, "ours", *PEERS],
         help="measure this alone and keep the other results; may be repeated. NAME is one of "
@@ -96,9 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--keep-build", action="store_true", help="measure the package as it was last built"
-    )
-    parser.add_argument(
-        "--page", action="store_true", help="measure nothing: draw and write the page again"
     )
     return parser
 

@@ -10,15 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import environments, machine
+from common import command, environments, machine
 from common.catalogue import PEERS
-from common.environments import OURS, ROOT, EnvironmentFailed, say
+from common.environments import OURS, EnvironmentFailed, say
 from common.output import Output
 
 from . import comparison, page, scaling, stages
 from .plan import BUILD, COMMAND, EXTENT, FULL, QUICK, SECTIONS, SIZES, Plan
 
-_FAILED = 1  # exit status
 _DESCRIPTION = """\
 Measure stillscope beside its peers and write
 
@@ -40,29 +39,17 @@ def main() -> int:
     """
     arguments = _parser().parse_args()
     plan = QUICK if arguments.quick else FULL
-    folder = BUILD / "quick" if arguments.quick else ROOT / "docs"
-    output = Output("performance", folder, "images")
     (BUILD / "movies").mkdir(parents=True, exist_ok=True)
-    try:
-        if not arguments.page:
-            _measure(plan, output, arguments)
-        output.write_page(page.render)
-    except EnvironmentFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _FAILED
-    return 0
+    return command.run(
+        arguments, "performance", "images", BUILD,
+        lambda output: _measure(plan, output, arguments), page.render,
+    )  # fmt: skip
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=COMMAND,
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command.parser(
+        COMMAND, _DESCRIPTION, quick="few frames, few repeats; written to build/performance/quick"
     )
-    parser.add_argument(
-        "--quick", action="store_true",
-        help="few frames, few repeats; written to build/performance/quick, docs is left alone",
-    )  # fmt: skip
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", choices=[*SECTIONS, *PEERS],
         help="measure this alone and keep the other results; may be repeated. NAME is one of "
@@ -77,9 +64,6 @@ def _parser() -> argparse.ArgumentParser:
         "--keep-build",
         action="store_true",
         help="measure the package and the kernels as they were last built",
-    )
-    parser.add_argument(
-        "--page", action="store_true", help="measure nothing: draw and write the page again"
     )
     return parser
 
