@@ -111,6 +111,11 @@ def template_of(motion: Any) -> np.ndarray:
 def seen_by(motion: Any, movie: Any, n_threads: int | None) -> Any:
     """The movie as the estimate looked at it."""
     filtering = motion.filtering
-    if filtering is None or not (is_active(filtering) or filtering["region"]):
-        return movie
-    return FilteredFrames(movie, filtering, motion.fixed_pattern, n_threads)
+    if filtering is not None and (is_active(filtering) or filtering["region"]):
+        movie = FilteredFrames(movie, filtering, motion.fixed_pattern, n_threads)
+    shape = FrameSource(movie).shape[1:]
+    if shape != motion.template.shape:
+        raise ValueError(
+            f"movie: expected frames of {motion.template.shape}, as were estimated, got {shape}"
+        )
+    return movie

@@ -8,9 +8,7 @@
 namespace stillscope {
 
 void FilterSettings::validate(Extent extent) const {
-  // Beyond any scene; the blur would only take longer.
-  constexpr double longest = 1000.0;
-  const auto is_width = [](double sigma) { return sigma >= 0.0 && sigma <= longest; };
+  const auto is_width = [](double sigma) { return sigma >= 0.0 && sigma <= widest_gaussian; };
   if (!is_width(smooth)) throw_invalid("smooth", "from 0 to 1000 px", smooth);
   if (!is_width(background)) throw_invalid("background", "from 0 to 1000 px", background);
   if (background > 0.0 && background <= smooth) {

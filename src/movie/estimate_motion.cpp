@@ -460,12 +460,13 @@ void EstimateSettings::validate(std::size_t frames, Extent extent) const {
   filter.validate(extent);
   if (max_shift && !(*max_shift > 0.0)) throw_invalid("max_shift", "more than 0 px", *max_shift);
   if (!(refine.robust >= 0.0)) throw_invalid("robust", "at least 0", refine.robust);
-  if (!(refine.highpass >= 0.0 && std::isfinite(refine.highpass))) {
-    throw_invalid("highpass", "at least 0 px", refine.highpass);
-  }
-  if (!(refine.lowpass >= 0.0 && std::isfinite(refine.lowpass))) {
-    throw_invalid("lowpass", "at least 0 px", refine.lowpass);
-  }
+  const auto check_width = [](const char* name, double sigma) {
+    if (!(sigma >= 0.0 && sigma <= widest_gaussian)) {
+      throw_invalid(name, "at least 0 and at most 1000 px", sigma);
+    }
+  };
+  check_width("highpass", refine.highpass);
+  check_width("lowpass", refine.lowpass);
   if (!(least_ratio >= 0.0)) throw_invalid("least_ratio", "at least 0", least_ratio);
   if (!bad_frames.empty() && bad_frames.size() != frames) {
     throw_invalid("bad_frames", std::to_string(frames) + " values, one a frame", bad_frames.size());

@@ -358,3 +358,13 @@ def test_residual_motion_filters_with_the_threads_that_it_is_given(monkeypatch):
     monkeypatch.setattr(_core, "filter_movie", lambda *args: given.append(args[3]) or kernel(*args))
     motion.residual_motion(movie, n_threads=1)
     assert given and set(given) == {1}
+
+
+@pytest.mark.parametrize("options", [{}, {"smooth": 1.0}])
+def test_residual_motion_of_a_movie_of_another_size_names_the_movie(options):
+    movie = np.random.default_rng(0).normal(100, 5, (8, 64, 64)).astype("f4")
+    motion = stillscope.estimate_motion(movie, **options)
+    with pytest.raises(ValueError, match=r"movie: expected frames of \(64, 64\).*\(40, 64\)"):
+        motion.residual_motion(movie[:, :40])
+    with pytest.raises(ValueError, match=r"movie: expected frames of \(64, 64\).*\(40, 64\)"):
+        stillscope.residual_motion(movie[:, :40], motion)

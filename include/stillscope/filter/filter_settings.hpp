@@ -9,6 +9,9 @@
 
 namespace stillscope {
 
+/// Widest Gaussian of any option [px]: beyond any scene; a wider one would only take longer.
+inline constexpr double widest_gaussian = 1000.0;
+
 /// Options of the filter that frames pass before an estimate looks at them. What is corrected is
 /// the movie as it is.
 struct FilterSettings {
