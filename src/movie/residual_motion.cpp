@@ -13,6 +13,7 @@
 #include "stillscope/core/error.hpp"
 #include "stillscope/quality/frame_flags.hpp"
 #include "stillscope/quality/optical_flow.hpp"
+#include "stillscope/refine/coverage.hpp"
 #include "stillscope/refine/mean_template.hpp"
 #include "stillscope/tree/frame_copies.hpp"
 
@@ -31,19 +32,6 @@ std::size_t block_size(Extent extent) {
   constexpr std::size_t group = MeanTemplate::group;
   constexpr std::size_t pixels = std::size_t{1} << 24;
   return std::clamp<std::size_t>(pixels / extent.area() / group, 1, 8) * group;
-}
-
-/// Where all samples of a translated frame lie within it.
-Area covered(const Translation& translation) {
-  if (translation.is_empty()) return {};
-  const auto axis = [](const AxisTaps& taps, std::size_t n) {
-    const auto size = static_cast<std::ptrdiff_t>(n);
-    return std::pair{std::max<std::ptrdiff_t>(0, -taps.offset),
-                     std::min(size, size - taps.offset - (taps.weight == 0.0F ? 0 : 1))};
-  };
-  const auto [top, bottom] = axis(translation.rows(), translation.extent().height);
-  const auto [left, right] = axis(translation.columns(), translation.extent().width);
-  return {top, bottom, left, right};
 }
 
 /// Means of squares of pixels, over an area of whole squares.
@@ -131,7 +119,7 @@ class FlowMeter {
   double operator()(const FrameView<const T>& frame, const Shift& shift,
                     const BinnedImage& reference, std::size_t binning) {
     const Translation translation(shift, frame.extent());
-    const Area area = whole_squares(covered(translation), binning) & reference.area;
+    const Area area = whole_squares(covered_by(translation), binning) & reference.area;
     if (area.is_empty() || std::min(area.height(), area.width()) < ResidualSettings::least_side) {
       return unknown;
     }

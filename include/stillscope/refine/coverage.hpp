@@ -14,6 +14,20 @@
 
 namespace stillscope {
 
+/// What a translated frame covers: where both samples of every pixel lie in it.
+[[nodiscard]] inline Area covered_by(const Translation& translation) {
+  if (translation.is_empty()) return {};
+  const auto axis = [](const AxisTaps& taps, std::size_t n) {
+    const auto size = static_cast<std::ptrdiff_t>(n);
+    const std::ptrdiff_t begin = std::max<std::ptrdiff_t>(0, -taps.offset);
+    const std::ptrdiff_t end = std::min(size, size - taps.offset - (taps.weight == 0.0F ? 0 : 1));
+    return std::pair{begin, end};
+  };
+  const auto [top, bottom] = axis(translation.rows(), translation.extent().height);
+  const auto [left, right] = axis(translation.columns(), translation.extent().width);
+  return {top, bottom, left, right};
+}
+
 /// Counts the frames that lie on each pixel, from the corners of what each covers.
 class Coverage {
  public:
@@ -32,18 +46,9 @@ class Coverage {
 
   [[nodiscard]] std::size_t frames() const { return frames_; }
 
-  /// Counts a frame; returns what it covers: where both samples of every pixel lie in it.
+  /// Counts a frame; returns what it covers.
   Area add(const Translation& translation) {
-    if (translation.is_empty()) return {};
-    const auto axis = [](const AxisTaps& taps, std::size_t n) {
-      const auto size = static_cast<std::ptrdiff_t>(n);
-      const std::ptrdiff_t begin = std::max<std::ptrdiff_t>(0, -taps.offset);
-      const std::ptrdiff_t end = std::min(size, size - taps.offset - (taps.weight == 0.0F ? 0 : 1));
-      return std::pair{begin, end};
-    };
-    const auto [top, bottom] = axis(translation.rows(), extent_.height);
-    const auto [left, right] = axis(translation.columns(), extent_.width);
-    const Area area{top, bottom, left, right};
+    const Area area = covered_by(translation);
     if (area.is_empty()) return {};
     count(area);
     ++frames_;
