@@ -54,6 +54,34 @@ class PythonSource final : public MovieSource<T> {
   py::array held_;
 };
 
+/// A Python object with `is_due()`, `save(bytes)` and `load()`, which returns bytes or None. Called
+/// without the GIL.
+class PythonCheckpoint final : public Checkpoint {
+ public:
+  explicit PythonCheckpoint(py::object object) : object_(std::move(object)) {}
+
+  [[nodiscard]] bool is_due() override {
+    const py::gil_scoped_acquire gil;
+    return object_.attr("is_due")().cast<bool>();
+  }
+  void save(std::span<const std::byte> state) override {
+    const py::gil_scoped_acquire gil;
+    object_.attr("save")(py::memoryview::from_memory(state.data(), py::ssize_t_cast(state.size())));
+  }
+  [[nodiscard]] std::span<const std::byte> load() override {
+    const py::gil_scoped_acquire gil;
+    loaded_ = object_.attr("load")();
+    if (loaded_.is_none()) return {};
+    const auto bytes = loaded_.cast<py::bytes>();
+    const std::string_view view = bytes;
+    return std::as_bytes(std::span(view.data(), view.size()));
+  }
+
+ private:
+  py::object object_;
+  py::object loaded_;
+};
+
 /// Memory of an array that the options name, or nothing.
 template <class T>
 std::span<const T> optional_span(const py::dict& options, const char* name) {
@@ -128,15 +156,17 @@ py::dict quality_dict(const std::vector<FrameQuality>& frames) {
 
 py::dict estimate_motion_py(const py::function& read, const py::dtype& dtype, std::size_t frames,
                             std::size_t height, std::size_t width, const py::dict& options,
-                            std::optional<std::size_t> n_threads) {
+                            std::optional<std::size_t> n_threads, const py::object& checkpoint) {
   const EstimateSettings settings = estimate_settings(options);
+  std::optional<PythonCheckpoint> kept;
+  if (!checkpoint.is_none()) kept.emplace(checkpoint);
   const auto executor = make_executor(n_threads);
   const Extent extent{height, width};
   const MovieMotion motion =
       visit_pixel_type(py::array(dtype, std::vector<py::ssize_t>{0}), "movie", [&](auto type) {
         PythonSource<typename decltype(type)::type> source(read, frames, extent);
         const py::gil_scoped_release release;
-        return estimate_motion(source, settings, *executor);
+        return estimate_motion(source, settings, *executor, kept ? &*kept : nullptr);
       });
   const auto& region = settings.filter.region;
   const Extent part = region ? Extent{region->height(), region->width()} : extent;
@@ -224,7 +254,7 @@ void bind_movie(py::module_& module) {
              "A movie as an estimate looks at it, float32.");
   module.def("estimate_motion", &estimate_motion_py, py::arg("read"), py::arg("dtype"),
              py::arg("frames"), py::arg("height"), py::arg("width"), py::arg("settings"),
-             py::arg("n_threads"),
+             py::arg("n_threads"), py::arg("checkpoint"),
              "Motion of a movie whose frames `read(begin, end)` returns; shifts in px.");
   module.def("check_settings", &check_settings_py, py::arg("settings"), py::arg("frames"),
              py::arg("height"), py::arg("width"),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from collections.abc import Callable
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,11 @@ class FilterSettings(TypedDict):
     background: float
     fixed_pattern: bool
     region: tuple[int, int, int, int] | None
+
+class Checkpoint(Protocol):
+    def is_due(self) -> bool: ...
+    def save(self, state: memoryview) -> None: ...
+    def load(self) -> bytes | None: ...
 
 class EstimateSettings(TypedDict):
     filter: FilterSettings
@@ -51,6 +56,7 @@ def estimate_motion(
     width: int,
     settings: EstimateSettings,
     n_threads: int | None,
+    checkpoint: Checkpoint | None,
 ) -> dict[str, Any]: ...
 def filter_movie(
     movie: NDArray[Any],

@@ -189,7 +189,6 @@ def estimate_motion(
     >>> corrected = stillscope.apply_motion(movie, motion.shifts)
     """
     source = FrameSource(movie)
-    frames, height, width = source.shape
     settings = movie_settings(
         source, preset=preset, smooth=smooth, background=background, fixed_pattern=fixed_pattern,
         region=region, refine=refine, max_shift=max_shift, bad_frames=bad_frames, mask=mask,
@@ -197,10 +196,27 @@ def estimate_motion(
         aggregation=aggregation, max_sh=max_sh, circ_thres=circ_thres, chunk=chunk,
         slot_last=slot_last, registrar=registrar,
     )  # fmt: skip
+    return run_estimate(source, settings, n_threads)
+
+
+def run_estimate(
+    source: FrameSource,
+    settings: dict[str, Any],
+    n_threads: int | None,
+    *,
+    checkpoint: Any = None,
+    stacklevel: int = 4,
+) -> MotionEstimate:
+    """The estimate for settings of `movie_settings`; it goes on from `checkpoint`, if there is one
+    (`Checkpoint` of the stubs)."""
+    frames, height, width = source.shape
     result = _core.estimate_motion(
-        source.read, source.kernel_dtype, frames, height, width, settings, _check.threads(n_threads)
+        source.read, source.kernel_dtype, frames, height, width, settings,
+        _check.threads(n_threads), checkpoint,
+    )  # fmt: skip
+    warn_of(
+        result, settings["tree"]["circ_thres"], stacklevel, is_refined=settings["refine"] > 0
     )
-    warn_of(result, circ_thres, is_refined=settings["refine"] > 0)
     template = result["mean"]
     if template is None:
         template = result["template"]

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "stillscope/core/archive.hpp"
 #include "stillscope/core/error.hpp"
 #include "stillscope/filter/fixed_pattern.hpp"
 #include "stillscope/filter/pattern_search.hpp"
@@ -33,6 +34,8 @@ constexpr double common_share = 0.95;
 constexpr double believed_share = 0.5;
 /// Of fewer frames each is so large a part of their mean that it would be fitted to its own noise.
 constexpr std::size_t least_frames = 4;
+/// To be raised with any change of what checkpoints hold.
+constexpr std::size_t archive_version = 1;
 
 std::size_t default_chunk(Extent extent) {
   constexpr std::size_t pixels = std::size_t{1} << 26;
@@ -48,30 +51,44 @@ std::size_t block_size(Extent extent) {
 template <Pixel T>
 class MotionEstimator {
  public:
-  /// `filtered`: the movie, where it is filtered; or null.
+  /// `filtered`: the movie, where it is filtered; or null. `checkpoint`: or null.
   MotionEstimator(MovieSource<T>& movie, FilteredMovie* filtered, const EstimateSettings& settings,
-                  const Executor& executor)
+                  const Executor& executor, Checkpoint* checkpoint)
       : movie_(movie),
         filtered_(filtered),
         settings_(settings),
         executor_(executor),
+        checkpoint_(checkpoint),
         frames_(movie.size()),
         extent_(movie.extent()),
         has_quality_(settings.refine.passes > 0),
         looks_(has_quality_ || settings.filter.fixed_pattern),
         watch_(looks_ && filtered == nullptr ? frames_ : 0),
         states_(looks_ ? frames_ : 0) {
-    if (looks_) plain_ = std::make_unique<MeanTemplate>(extent_);
+    if (looks_) plain_.emplace(extent_);
+    if (has_quality_) next_.emplace(extent_);
   }
 
   MovieMotion operator()() {
     MovieMotion motion;
-    static_cast<MotionEstimate&>(motion) = run_tree(looks_);
-    if (!looks_) return motion;
-    motion.plain_mean = AlignedBuffer<float>(extent_.area());
-    plain_->mean(motion.plain_mean.data());
-    if (settings_.filter.fixed_pattern) find_pattern(motion);
-    start_from(motion.shifts);
+    resume(motion);
+    if (stage_ == Stage::tree) {
+      static_cast<MotionEstimate&>(motion) = run_tree(looks_, &motion);
+      if (!looks_) return motion;
+      motion.plain_mean = AlignedBuffer<float>(extent_.area());
+      plain_->mean(motion.plain_mean.data());
+      stage_ = Stage::pattern;
+      begin_ = 0;
+      keep(motion);
+    }
+    if (stage_ == Stage::pattern) {
+      if (settings_.filter.fixed_pattern) find_pattern(motion);
+      start_from(motion.shifts);
+      area_ = covered(motion.shifts);
+      shaped_ = frames_;
+      before_ = motion.shifts;
+      stage_ = Stage::refinement;
+    }
     if (!has_quality_) {
       for (std::size_t i = 0; i < frames_; ++i) {
         if (statistics()[i].has_finite) motion.shifts[i] = states_[i].fit.shift;
@@ -86,15 +103,68 @@ class MotionEstimator {
   }
 
  private:
-  /// Where every frame is, roughly: chunk by chunk. May look at each frame meanwhile; leaves out
-  /// those that were flagged.
-  MotionEstimate run_tree(bool looks) {
-    const std::size_t chunk =
-        std::min(settings_.chunk == 0 ? default_chunk(extent_) : settings_.chunk, frames_);
+  /// What is under way, from `begin_` on where that can be kept.
+  enum class Stage : std::uint8_t { tree, pattern, refinement };
+
+  template <class Archive>
+  void archive(Archive& io, MovieMotion& motion) {
+    io(stage_, begin_, motion, states_, unmoved_, scene_, area_, shaped_, before_);
+    if (filtered_ != nullptr) {
+      filtered_->archive(io);
+    } else {
+      io(watch_);
+    }
+    if (plain_) io(*plain_);
+    if (stage_ == Stage::tree) {
+      if (!merger_) start_tree();
+      io(*merger_);
+    } else if (next_) {
+      io(*next_);
+    }
+  }
+
+  /// Of which movie and settings a checkpoint is, as far as sizes tell.
+  [[nodiscard]] std::array<std::size_t, 8> identity() const {
+    return {archive_version, frames_,      extent_.height,       extent_.width,
+            sizeof(T),       has_quality_, filtered_ != nullptr, settings_.filter.fixed_pattern};
+  }
+
+  void keep(MovieMotion& motion) {
+    if (checkpoint_ == nullptr || !checkpoint_->is_due()) return;
+    ArchiveWriter io;
+    auto of = identity();
+    io(of);
+    archive(io, motion);
+    checkpoint_->save(io.bytes());
+  }
+
+  void resume(MovieMotion& motion) {
+    if (checkpoint_ == nullptr) return;
+    const std::span<const std::byte> state = checkpoint_->load();
+    if (state.empty()) return;
+    ArchiveReader io(state);
+    auto of = identity();
+    io(of);
+    if (of != identity()) {
+      throw_invalid("checkpoint", "one of this movie and these settings", "another");
+    }
+    archive(io, motion);
+    io.finish();
+  }
+
+  void start_tree() {
     ChunkSettings upper = settings_.tree;
     if (upper.aggregation == Aggregation::mean) upper.warped_values = WarpedValues::by_type;
-    ChunkMerger merger(upper, extent_, executor_);
-    for (std::size_t begin = 0; begin < frames_; begin += chunk) {
+    merger_.emplace(upper, extent_, executor_);
+  }
+
+  /// Where every frame is, roughly: chunk by chunk. May look at each frame meanwhile; leaves out
+  /// those that were flagged. `kept`: what goes into checkpoints, or null for none.
+  MotionEstimate run_tree(bool looks, MovieMotion* kept) {
+    const std::size_t chunk =
+        std::min(settings_.chunk == 0 ? default_chunk(extent_) : settings_.chunk, frames_);
+    if (!merger_) start_tree();
+    for (std::size_t begin = begin_; begin < frames_; begin += chunk) {
       const std::size_t end = std::min(begin + chunk, frames_);
       const MovieView<const T> view = movie_.read(begin, end);
       std::vector<std::uint16_t> flags;
@@ -112,8 +182,10 @@ class MotionEstimator {
       }
       const ChosenFrames<T> chosen{view, flags};
       const TreePlan plan = plan_tree(view.size(), 0, settings_.tree.npart);
-      merger.add(TreeReducer<T, ChosenFrames<T>>(chosen, plan, settings_.tree, {})(executor_),
-                 begin);
+      merger_->add(TreeReducer<T, ChosenFrames<T>>(chosen, plan, settings_.tree, {})(executor_),
+                   begin);
+      begin_ = end;
+      if (kept != nullptr) keep(*kept);
     }
     if (looks) {
       std::vector<std::uint16_t> flags = flag_frames(statistics());
@@ -124,7 +196,9 @@ class MotionEstimator {
         states_[i].filling = statistics()[i].mean;
       }
     }
-    MotionEstimate tree = merger.finish();
+    MotionEstimate tree = merger_->finish();
+    merger_.reset();
+    begin_ = 0;
     if (looks || filtered_ != nullptr) {
       // Some of these the tree never saw.
       tree.repaired = 0;
@@ -189,7 +263,7 @@ class MotionEstimator {
   /// is right.
   void find_pattern(MovieMotion& motion) {
     filtered_->remove({motion.plain_mean.data(), extent_.area()});
-    MotionEstimate other = run_tree(false);
+    MotionEstimate other = run_tree(false, nullptr);
     filtered_->remove({});
     PatternSearch search(extent_, {&motion.shifts, &other.shifts});
     const std::size_t block = block_size(extent_);
@@ -242,7 +316,7 @@ class MotionEstimator {
   }
 
   void refine(MovieMotion& motion) {
-    MeanTemplate mean(extent_);
+    MeanTemplate& mean = *next_;
     PassSettings pass;
     pass.fit = {settings_.refine.has_brightness, settings_.refine.robust};
     pass.max_shift = settings_.max_shift;
@@ -256,34 +330,35 @@ class MotionEstimator {
     }
 
     // The first reading's template is the tree's.
-    Area area = covered(motion.shifts);
     FrameView<const float> from = motion.merged[aggregate_slot];
     if (!scene_.empty()) from = FrameView<const float>(scene_.data(), extent_);
-    std::size_t shaped = frames_;
-    ShiftList before = motion.shifts;
+    if (motion.passes > 0) from = view_of(motion.mean);
     while (motion.passes < settings_.refine.passes) {
       // The tree's template is blurred, and its noise is that of few frames.
       const double lowpass = settings_.refine.lowpass * (motion.passes == 0 ? 2.0 : 1.0);
-      const ReferenceTemplate reference(from, area, settings_.weights, highpass, lowpass);
+      const ReferenceTemplate reference(from, area_, settings_.weights, highpass, lowpass);
       std::optional<LocatorTarget> target;
       if (motion.passes == 0 && pass.is_fitting && LocatorTarget::can_locate(extent_)) {
-        target.emplace(reference.detail(), shaped, highpass);
+        target.emplace(reference.detail(), shaped_, highpass);
       }
-      mean.clear();
+      if (begin_ == 0) mean.clear();
       RefinePass<T> run(reference, target ? &*target : nullptr,
                         motion.passes == 0 && plain ? &*plain : nullptr, pass);
       const std::size_t block = block_size(extent_);
-      for (std::size_t begin = 0; begin < frames_; begin += block) {
+      for (std::size_t begin = begin_; begin < frames_; begin += block) {
         const std::size_t end = std::min(begin + block, frames_);
         run(movie_.read(begin, end), std::span(states_).subspan(begin, end - begin), mean,
             executor_);
+        begin_ = end;
+        keep(motion);
       }
+      begin_ = 0;
       ++motion.passes;
       if (motion.passes == 1 && pass.is_fitting) mark_torn();
-      motion.moved.push_back(distance(before));
+      motion.moved.push_back(distance(before_));
       if (mean.frames() == 0) break;
-      shaped = mean.frames();
-      area = mean.common(believed_share);
+      shaped_ = mean.frames();
+      area_ = mean.common(believed_share);
       motion.mean.reserve(extent_.area());
       mean.mean(motion.mean.data());
       motion.common = mean.common(common_share);
@@ -423,25 +498,35 @@ class MotionEstimator {
   FilteredMovie* filtered_;
   const EstimateSettings& settings_;
   const Executor& executor_;
+  Checkpoint* checkpoint_;
   std::size_t frames_;
   Extent extent_;
   bool has_quality_;
   bool looks_;
-  std::unique_ptr<MeanTemplate> plain_;  // of the frames as they are
-  FrameWatch<T> watch_;                  // where nothing filters
+  Stage stage_ = Stage::tree;
+  std::size_t begin_ = 0;              // the first frame that the stage has not taken in
+  std::optional<ChunkMerger> merger_;  // of the tree that is under way
+  std::optional<MeanTemplate> plain_;  // of the frames as they are
+  std::optional<MeanTemplate> next_;   // of the refinement's next template
+  FrameWatch<T> watch_;                // where nothing filters
   std::vector<FrameState> states_;
   std::vector<float> unmoved_;  // the mean of filtered frames without a flag, with the pattern
   std::vector<float> scene_;    // the first template, where the pattern was found
+  // Of the refinement: where its template is believed, of how many frames it is, and where these
+  // were before.
+  Area area_;
+  std::size_t shaped_ = 0;
+  ShiftList before_;
 };
 
 template <Pixel T>
 MovieMotion estimate_filtered(MovieSource<T>& movie, const EstimateSettings& settings,
-                              const Executor& executor) {
+                              const Executor& executor, Checkpoint* checkpoint) {
   if (!settings.filter.is_active()) {
-    return MotionEstimator<T>(movie, nullptr, settings, executor)();
+    return MotionEstimator<T>(movie, nullptr, settings, executor, checkpoint)();
   }
   FilteredSource<T> filtered(movie, settings.filter, executor);
-  return MotionEstimator<float>(filtered, &filtered, settings, executor)();
+  return MotionEstimator<float>(filtered, &filtered, settings, executor, checkpoint)();
 }
 
 /// Where frames of `extent` that moved so lie.
@@ -484,14 +569,14 @@ void EstimateSettings::validate(std::size_t frames, Extent extent) const {
 
 template <Pixel T>
 MovieMotion estimate_motion(MovieSource<T>& movie, const EstimateSettings& settings,
-                            const Executor& executor) {
+                            const Executor& executor, Checkpoint* checkpoint) {
   if (movie.size() == 0) throw_invalid("movie", "at least one frame", "none");
   if (movie.extent().area() == 0) {
     throw_invalid("movie", "frames with pixels", to_string(movie.extent()));
   }
   settings.validate(movie.size(), movie.extent());
   const FilterSettings& filter = settings.filter;
-  if (!filter.region) return estimate_filtered<T>(movie, settings, executor);
+  if (!filter.region) return estimate_filtered<T>(movie, settings, executor, checkpoint);
   const Extent all = movie.extent();
   RegionSource<T> part(movie, *filter.region);
   EstimateSettings of_part = settings;
@@ -503,7 +588,7 @@ MovieMotion estimate_motion(MovieSource<T>& movie, const EstimateSettings& setti
     }
     of_part.weights = weights;
   }
-  MovieMotion motion = estimate_filtered<T>(part, of_part, executor);
+  MovieMotion motion = estimate_filtered<T>(part, of_part, executor, checkpoint);
   motion.common = common_area(motion, all);
   return motion;
 }
@@ -515,9 +600,10 @@ MovieMotion estimate_motion(const MovieView<const T>& movie, const EstimateSetti
   return estimate_motion<T>(source, settings, executor);
 }
 
-#define STILLSCOPE_INSTANTIATE(T)                                                                  \
-  template MovieMotion estimate_motion(MovieSource<T>&, const EstimateSettings&, const Executor&); \
-  template MovieMotion estimate_motion(const MovieView<const T>&, const EstimateSettings&,         \
+#define STILLSCOPE_INSTANTIATE(T)                                                                 \
+  template MovieMotion estimate_motion(MovieSource<T>&, const EstimateSettings&, const Executor&, \
+                                       Checkpoint*);                                              \
+  template MovieMotion estimate_motion(const MovieView<const T>&, const EstimateSettings&,        \
                                        const Executor&);
 STILLSCOPE_FOR_EACH_PIXEL(STILLSCOPE_INSTANTIATE)
 #undef STILLSCOPE_INSTANTIATE

@@ -98,16 +98,39 @@ struct MovieMotion : MotionEstimate {
   Area common;
   std::size_t passes = 0;     ///< Readings of the movie after the tree.
   std::vector<double> moved;  ///< How far shifts moved in each of these, root mean square [px].
+
+  /// But for `frames`, which are made at the end.
+  template <class Archive>
+  void archive(Archive& io) {
+    MotionEstimate::archive(io);
+    io(mean, plain_mean, fixed_pattern, common, passes, moved);
+  }
+};
+
+/// Where an estimate keeps its state from time to time, to go on from there in another process.
+class Checkpoint {
+ public:
+  virtual ~Checkpoint() = default;
+  /// Whether to keep the state now; asked after each run of frames.
+  [[nodiscard]] virtual bool is_due() = 0;
+  /// Keeps the state, in place of the last one.
+  virtual void save(std::span<const std::byte> state) = 0;
+  /// What was kept, or nothing; it holds until the next call.
+  [[nodiscard]] virtual std::span<const std::byte> load() = 0;
 };
 
 /// Estimates the motion of every frame of a movie (frame, height, width). Frames that are flagged
 /// shape no template; their shifts are interpolated between their neighbours', but for duplicates.
 /// Throws `std::invalid_argument` where the movie has no frame or no pixel, or where an option is
 /// out of range. The result depends neither on the executor nor on how the source keeps its frames.
+/// With a checkpoint of the same movie, settings and version of the library it goes on from there
+/// (throws `std::invalid_argument` where it is not of these, as far as it can tell), with the same
+/// result.
 template <Pixel T>
 [[nodiscard]] MovieMotion estimate_motion(MovieSource<T>& movie,
                                           const EstimateSettings& settings = {},
-                                          const Executor& executor = *make_executor());
+                                          const Executor& executor = *make_executor(),
+                                          Checkpoint* checkpoint = nullptr);
 /// The same for a movie in memory.
 template <Pixel T>
 [[nodiscard]] MovieMotion estimate_motion(const MovieView<const T>& movie,

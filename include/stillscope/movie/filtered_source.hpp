@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "stillscope/core/archive.hpp"
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/executor.hpp"
 #include "stillscope/core/view.hpp"
@@ -47,6 +48,9 @@ class FilteredMovie : public MovieSource<float> {
   /// empty.
   void remove(std::span<const float> pattern) { pattern_.assign(pattern.begin(), pattern.end()); }
 
+  virtual void archive(ArchiveWriter& io) = 0;
+  virtual void archive(ArchiveReader& io) = 0;
+
  protected:
   std::vector<float> pattern_;  // empty where there is none
 };
@@ -79,6 +83,8 @@ class FilteredSource final : public FilteredMovie {
     });
     return {block_.data(), end - begin, extent()};
   }
+  void archive(ArchiveWriter& io) override { io(pattern_, watch_); }
+  void archive(ArchiveReader& io) override { io(pattern_, watch_); }
 
  private:
   MovieSource<T>& movie_;

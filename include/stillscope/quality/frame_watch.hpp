@@ -38,6 +38,11 @@ class FrameWatch {
     seen_ = end;
   }
 
+  template <class Archive>
+  void archive(Archive& io) {
+    io(statistics_, seen_, last_);
+  }
+
  private:
   void keep(const FrameView<const T>& frame) {
     last_.reserve(frame.extent().area());

@@ -93,6 +93,11 @@ class Coverage {
     return {top, bottom, left, right};
   }
 
+  template <class Archive>
+  void archive(Archive& io) {
+    io(corners_, row_counts_, column_counts_, frames_);
+  }
+
  private:
   void count(const Area& area) {
     const std::size_t stride = extent_.width + 1;

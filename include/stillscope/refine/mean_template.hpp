@@ -80,6 +80,11 @@ class MeanTemplate {
   /// The rows and columns on which at least this share of the frames lies, a run without gaps.
   [[nodiscard]] Area common(double share) const { return coverage_.common(share); }
 
+  template <class Archive>
+  void archive(Archive& io) {
+    io(sums_, coverage_);
+  }
+
  private:
   static constexpr std::size_t rows_per_band = 32;
 

@@ -49,6 +49,11 @@ class ChunkMerger {
     return all;
   }
 
+  template <class Archive>
+  void archive(Archive& io) {
+    io(waiting_, placed_, counts_, planned_, few_good_, repaired_, dead_);
+  }
+
  private:
   void place(std::size_t level, MotionEstimate result) {
     if (waiting_.size() <= level) {

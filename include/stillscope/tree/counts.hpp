@@ -39,6 +39,10 @@ struct TreeCounts : RegistrarCounts {
     warps += other.warps;
     runs.insert(runs.end(), other.runs.begin(), other.runs.end());
   }
+  template <class Archive>
+  void archive(Archive& io) {
+    io(static_cast<RegistrarCounts&>(*this), leaves, nodes, spared, warps, runs);
+  }
   template <class Group>
   void add_work(const Group& group) {
     RegistrarCounts::operator+=(group.registrar_counts());

@@ -32,6 +32,11 @@ struct MotionEstimate {
   std::vector<GroupNotice> few_good;
   std::size_t repaired = 0;  ///< Frames with non-finite pixels, replaced for the estimate.
   std::size_t dead = 0;      ///< Frames without any finite pixel.
+
+  template <class Archive>
+  void archive(Archive& io) {
+    io(shifts, merged, counts, planned, few_good, repaired, dead);
+  }
 };
 
 }  // namespace stillscope

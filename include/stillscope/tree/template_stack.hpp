@@ -37,6 +37,10 @@ class TemplateOf {
     const std::size_t index = slots_ == 1 ? 0 : static_cast<std::size_t>(slot);
     return {pixels_.data() + index * stride_, extent_};
   }
+  template <class Archive>
+  void archive(Archive& io) {
+    io(stride_, pixels_, slots_, extent_);
+  }
 
  private:
   std::size_t stride_ = 0;
