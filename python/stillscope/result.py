@@ -228,6 +228,11 @@ class MotionEstimate:
             return f"frames are less alike, {self._similarity()}"
         return None
 
+    def _repr_html_(self) -> str:
+        from .report.html import motion_html
+
+        return motion_html(self)
+
     def __repr__(self) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # all-NaN columns

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a correction did, for people to look at (extra ``report``: Matplotlib and Jinja2).
+
+`summarise` reads the movie once and keeps what a page needs; `write_report` makes the page of it,
+`write_figures` the same pictures as files. `write_preview` (extra ``video``: PyAV) puts the movies
+side by side.
+"""
+
+from .figures import write_figures
+from .page import write_report
+from .preview import write_preview
+from .summary import Summary, SummaryBuilder, summarise
+
+__all__ = [
+    "Summary",
+    "SummaryBuilder",
+    "summarise",
+    "write_figures",
+    "write_preview",
+    "write_report",
+]
