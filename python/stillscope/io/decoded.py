@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Videos and compressed TIFF files: frames that the decoder process makes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .parts import MissingFrame, Part
+from .process import DecoderDied, DecoderProcess, FileError
+
+__all__ = ["DecodedPart"]
+
+_MOST_DEATHS = 20  # of the process, for one file
+_MOST_HANGS = 3
+_MOST_ODD = 0.1  # of a file's frames, that may be of another size: damaged ones are
+
+
+class DecodedPart(Part):
+    """A file of which the frames are decoded.
+
+    A frame has a slot, its number in the file counted with those that are missing, and an index
+    among those that can be decoded.
+
+    Parameters
+    ----------
+    file : Path
+    kind : str
+        ``"video"`` or ``"TIFF"``.
+    process : DecoderProcess
+    check : bool
+        Decode the file once, to know which frames can be.
+    select : str or None
+        Which frames of a hyperstack.
+    frames : int or None
+        How many there are, where it is known.
+    """
+
+    is_costly = True
+
+    def __init__(
+        self,
+        file: Path,
+        kind: str,
+        process: DecoderProcess,
+        *,
+        check: bool,
+        select: str | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.file = Path(file)
+        self._process = process
+        self._question: dict[str, Any] = {"file": str(self.file.absolute()), "kind": kind}
+        self._question["select"] = select
+        self._is_careful = kind == "TIFF"
+        self._skip: dict[int, str] = {}  # what the decoder died of, by the number of the packet
+        self._died_at: dict[tuple, int] = Counter()
+        self._deaths = self._hangs = 0
+        self._marks: list | None = None  # by slot: where a frame is found at once
+        self.is_exact = check
+        with process.lock:
+            found = self._scan() if check else self._count(about)
+        self._good, shape, dtype, stated, missing = found
+        rate = stated.get("frame_rate")
+        size = stated.get("pixel_size")
+        size = tuple(size) if size else None
+        super().__init__(file, (len(self._good), *shape), dtype, rate, size, missing)
+
+    def read(self, begin: int, end: int) -> np.ndarray:
+        slots = self._good[begin:end]
+        frames = np.empty((end - begin, *self.shape[1:]), self.dtype)
+        done = 0
+        with self._process.lock:
+            # Slots without a frame between them are passed over.
+            breaks = np.flatnonzero(np.diff(slots) > 1) + 1
+            for first, last in zip([0, *breaks], [*breaks, len(slots)]):
+                if first == last:
+                    continue
+                got, bad, _ = self._fetch(slots[first], slots[last - 1] + 1, frames[first:last])
+                done += got
+                if got < last - first:
+                    raise self._unreadable(bad, int(slots[first]) + got)
+        return frames
+
+    def runs(self, first: int, size: int) -> Iterator[np.ndarray]:
+        if self.is_exact:
+            yield from super().runs(first, size)
+            return
+        missing, good, slot, room = [], [], 0, first
+        is_end = False
+        while not is_end:
+            frames = np.empty((room, *self.shape[1:]), self.dtype)
+            done = 0
+            while done < room and not is_end:
+                with self._process.lock:
+                    begin = slot
+                    got, bad, slot = self._fetch(begin, begin + room - done, frames[done:])
+                    is_end = slot < begin + room - done
+                gone = {number for number, _ in bad}
+                good += [number for number in range(begin, slot) if number not in gone]
+                missing += [MissingFrame(self.file, number, reason) for number, reason in bad]
+                done += got
+            if done:
+                yield frames[:done]
+            room = size
+        self._good = np.array(good, np.int64)
+        self.missing = missing + [m for m in self.missing if m.frame is None]
+        self.shape = (len(good), *self.shape[1:])
+        self.is_exact = True
+
+    def _fetch(self, start, stop, frames):
+        """Reads slots ``start`` to ``stop`` (excluded).
+
+        Returns the number of frames that were put into ``frames``, what is bad ``(slot, reason)``,
+        and the slot after the last one: less than ``stop`` where the file ends.
+        """
+        done, bad, slot = 0, [], int(start)
+
+        def place(head, size):
+            return memoryview(frames[done].reshape(-1).view(np.uint8))
+
+        question = {
+            "do": "read",
+            "stop": int(stop),
+            "is": [*self.shape[1:], self.dtype.str],
+        }
+        try:
+            for head in self._ask(question, int(start), place):
+                if head.get("slot") is None:
+                    continue
+                slot = head["slot"] + 1
+                if head["reason"] is None:
+                    done += 1
+                else:
+                    bad.append((head["slot"], self._skip.get(head["slot"], head["reason"])))
+        except FileError as error:
+            raise OSError(f"{self.file}: {error}") from None
+        return done, bad, slot
+
+    def _ask(self, question, start, place=lambda head, size: None):
+        """Answers about slots from ``start`` on, whatever the process dies of."""
+        slot, at = start, None
+        while True:
+            mark = None
+            if self._marks is not None and not self._is_careful and 0 < slot < len(self._marks):
+                mark = self._marks[slot]
+            asked = {
+                **self._question, **question, "start": slot, "mark": mark,
+                "careful": self._is_careful, "skip": sorted(self._skip),
+            }  # fmt: skip
+            try:
+                for head, body in self._process.ask(asked, place):
+                    if "at" in head:
+                        at = head["at"]
+                        continue
+                    if body:
+                        head["body"] = body
+                    yield head
+                    if head.get("slot") is not None:
+                        slot = head["slot"] + 1
+                return
+            except DecoderDied as death:
+                if not self._may_go_on(death, slot, at):
+                    yield {"slot": None, "reason": f"{death}, what follows is not read"}
+                    return
+
+    def _may_go_on(self, death, slot, at):
+        """Whether to try again, and what to leave out then."""
+        self._deaths += 1
+        self._hangs += death.is_hang
+        if self._deaths > _MOST_DEATHS or self._hangs > _MOST_HANGS:
+            return False
+        if not self._is_careful:
+            # Once may be chance (somebody ended it); at the same frame again it is not.
+            self._is_careful = death.is_hang or self._died_at["slot", slot] > 0
+            self._died_at["slot", slot] += 1
+            return True
+        self._died_at["at", at] += 1
+        if death.is_hang or self._died_at["at", at] > 1:
+            if at is None or at in self._skip:  # it is not a frame that it dies of
+                return False
+            self._skip[at] = str(death)
+        return True
+
+    def _scan(self):
+        """Decodes the file: the good slots, shape, dtype, what it states, what is missing."""
+        kinds: dict[int, tuple] = {}
+        bad: list[tuple[int | None, str]] = []
+        marks, stated = [], {}
+        try:
+            for head in self._ask({"do": "scan"}, 0):
+                if "about" in head:
+                    stated = head["about"]
+                elif head["reason"] is not None:
+                    bad.append((head["slot"], self._skip.get(head["slot"], head["reason"])))
+                else:
+                    kinds[head["slot"]] = tuple(head["is"])
+                    marks.append(head["mark"])
+        except FileError as error:
+            raise ValueError(f"{self.file}: {error}") from None
+        self._is_careful = self._is_careful or stated.get("is_careful", True)
+        if not kinds:
+            why = f" ({bad[0][1]})" if bad else ""
+            raise ValueError(
+                f"{self.file}: expected at least one frame that can be decoded, got 0{why}"
+            )
+        (height, width, dtype), slots = self._usual(kinds, bad)
+        if not bad:
+            self._marks = _usable(marks)
+        slot_count = 1 + max([*kinds, *(slot for slot, _ in bad if slot is not None)])
+        bad += [(None, note) for note in stated.get("notes", ())]
+        bad += self._lie(stated, slot_count)
+        bad.sort(key=lambda item: (item[0] is None, item[0]))
+        missing = [MissingFrame(self.file, slot, reason) for slot, reason in bad]
+        return np.array(slots, np.int64), (height, width), dtype, stated, missing
+
+    def _usual(self, kinds, bad):
+        """Size and type of most frames, and their slots; the others are added to ``bad``."""
+        counts = Counter(kinds.values())
+        usual = counts.most_common(1)[0][0]
+        odd = [slot for slot, kind in kinds.items() if kind != usual]
+        if len(odd) > _MOST_ODD * len(kinds):
+            raise ValueError(
+                f"{self.file}: expected frames of one size, got {_described(usual)} and "
+                f"{_described(kinds[odd[0]])} in frame {odd[0]}"
+            )
+        bad += [(slot, f"its size is {_described(kinds[slot])}") for slot in odd]
+        return usual, sorted(set(kinds) - set(odd))
+
+    def _count(self, about):
+        """Counts packets: the same as ``_scan``, as far as it can be known without decoding."""
+        if about is not None:  # of TIFF
+            missing = [MissingFrame(self.file, None, note) for note in about["notes"]]
+            return np.arange(about["frames"]), about["shape"], about["dtype"], about, missing
+        try:
+            answers = list(self._ask({"do": "count"}, 0))
+        except FileError as error:
+            raise ValueError(f"{self.file}: {error}") from None
+        answer = answers[-1]
+        if answer.get("is") is None:
+            why = f" ({answer['reason']})" if answer.get("reason") else ""
+            raise ValueError(
+                f"{self.file}: expected at least one frame that can be decoded, got 0{why}"
+            )
+        height, width, dtype = answer["is"]
+        stated, marks = answer["about"], answer["marks"]
+        self._is_careful = self._is_careful or stated["is_careful"]
+        self._marks = _usable(marks)
+        missing = [MissingFrame(self.file, None, why) for _, why in self._lie(stated, len(marks))]
+        return np.arange(len(marks)), (height, width), dtype, stated, missing
+
+    def _lie(self, stated, count):
+        number = stated.get("stated", 0)
+        if number <= count:
+            return []
+        return [(None, f"the header states {number} frames, the file holds {count}")]
+
+    def _unreadable(self, bad, slot):
+        slot, reason = bad[0] if bad else (slot, "the file ends before it")
+        advice = "" if self.is_exact else "; open with check=True to leave such frames out"
+        return OSError(f"{self.file}: frame {slot} can't be decoded ({reason}){advice}")
+
+
+def _usable(marks):
+    """Marks by which frames can be found again: in order, each with its place in the file."""
+    if any(mark is None or None in mark for mark in marks):
+        return None
+    keys = [key for key, _ in marks]
+    return marks if all(a < b for a, b in zip(keys, keys[1:])) else None
+
+
+def _described(kind):
+    height, width, dtype = kind
+    return f"{height}x{width} {np.dtype(dtype)}"

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Videos, in the decoder process (PyAV)."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+
+from stillscope.io.events import MOST_PIXELS, BadFile, Event, luma
+
+__all__ = ["VideoFile"]
+
+_DEMUX_RETRIES = 3
+
+
+class _Trouble(Exception):
+    """Decoding at full speed does not tell which frame is bad: on from ``slot`` with care."""
+
+    def __init__(self, slot: int) -> None:
+        super().__init__(slot)
+        self.slot = slot
+
+
+class _SeekFailed(Exception):
+    """The frame is not where it was seen before."""
+
+
+class VideoFile:
+    """The frames of a video's first video stream.
+
+    At first they are decoded at full speed, by as many threads as FFmpeg likes. What goes wrong is
+    then known late, and frames that were done are lost with it. So at the first trouble the file
+    is opened again and decoded packet by packet.
+    """
+
+    worth_a_seek = 24  # frames
+
+    def __init__(self, request: dict[str, Any], alive) -> None:
+        self._file = request["file"]
+        self._threads = request["threads"]
+        self._careful = request["careful"]
+        self._skip = set(request["skip"])
+        self._alive = alive
+        self._container = None
+        av.logging.set_libav_level(av.logging.ERROR)
+        self._open("NONE")
+        context = self._stream.codec_context
+        self._codec = context.name
+        # Whether a packet is a frame, and packets are in the order of frames.
+        self._is_in_order = context.codec.intra_only or self._codec == "ffv1"
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self._rate = float(rate) if rate and 0 < rate < 1_000_000 else None
+        self._stated = self._stream.frames
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def describe(self) -> tuple[dict[str, Any], None]:
+        """What the header states, and whether anything was found wrong so far."""
+        about = {
+            "frame_rate": self._rate,
+            "stated": self._stated,
+            "codec": self._codec,
+            "is_careful": self._careful,
+        }
+        return about, None
+
+    def count(self) -> list[list]:
+        """All packets, not decoded: the mark of each, in the order of frames."""
+        self._open("NONE")
+        marks = []
+        for packet in self._demux():
+            self._alive()
+            if isinstance(packet, str):
+                break
+            if packet.size or packet.dts is not None:
+                marks.append([_key(packet), packet.pos])
+        if not self._is_in_order and all(key is not None for key, _ in marks):
+            marks.sort()
+        return marks
+
+    def events(self, start: int, mark, announce) -> Iterator[Event]:
+        """Events from slot ``start`` on.
+
+        With a mark, the frame's ``[key, position]``, it is looked for there; the file's beginning
+        is taken if it is not found.
+        """
+        while not self._careful:
+            try:
+                yield from self._fast(start, mark)
+                return
+            except _SeekFailed:
+                mark = None
+            except _Trouble as trouble:
+                start = max(start, trouble.slot)
+                self._careful = True
+        for event in self._with_care(announce):
+            if event.slot is None or event.slot >= start:
+                yield event
+
+    def _open(self, thread_type):
+        self.close()
+        try:
+            self._container = av.open(self._file)
+        except (av.FFmpegError, UnicodeError, MemoryError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise BadFile(f"expected a video file, can't open it ({reason})") from error
+        if not self._container.streams.video:
+            raise BadFile("expected a video file, it holds no video stream")
+        self._stream = self._container.streams.video[0]
+        context = self._stream.codec_context
+        if context is None:
+            raise BadFile("expected a video file, FFmpeg does not know its codec")
+        context.thread_type = thread_type
+        context.thread_count = (self._threads or 0) if thread_type != "NONE" else 1
+        context.options = {"max_pixels": str(MOST_PIXELS)}
+
+    def _fast(self, start, mark):
+        """Frames at full speed, as long as nothing is wrong."""
+        self._open("AUTO")
+        slot = 0
+        if mark is not None:
+            slot = None
+            try:
+                self._container.seek(mark[0], stream=self._stream)
+            except av.FFmpegError:
+                raise _SeekFailed from None
+        fed, places = deque(), {}
+        for packet in self._demux():
+            if isinstance(packet, str):
+                raise _trouble(slot)
+            is_end = packet.size == 0 and packet.dts is None
+            if not is_end:
+                if _fault(packet):
+                    raise _trouble(slot)
+                fed.append(_key(packet))
+                places[fed[-1]] = packet.pos
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, MemoryError):
+                raise _trouble(slot) from None
+            for frame in frames:
+                key = _key(frame)
+                place = places.pop(key, None)
+                if self._is_in_order and (not fed or key != fed.popleft()):
+                    raise _trouble(slot)
+                if frame.is_corrupt or self._complained():
+                    raise _trouble(slot)
+                if slot is None:
+                    if key is not None and key < mark[0]:
+                        continue
+                    if [key, place] != mark:
+                        raise _SeekFailed
+                    slot = start
+                if slot >= start:
+                    yield _event(slot, frame, [key, place])
+                slot += 1
+            self._alive()
+        if slot is None or (self._is_in_order and fed):
+            raise _trouble(slot)
+
+    def _with_care(self, announce):
+        """Frames, and what is wrong, packet by packet from the beginning."""
+        self._open("SLICE")  # threads that are done when a packet is
+        self._complained()
+        slot = number = 0
+        broken = None  # the slot of a frame that later ones may refer to
+        for packet in self._demux():
+            self._alive()
+            if isinstance(packet, str):
+                yield Event(None, reason=packet)
+                continue
+            is_end = packet.size == 0 and packet.dts is None
+            frames, reason = [], None if is_end else _fault(packet)
+            if number in self._skip:
+                reason = "the decoder failed on it"
+            if reason is None:
+                announce(number)
+                try:
+                    frames = packet.decode()
+                except (av.FFmpegError, MemoryError) as error:
+                    reason = getattr(error, "strerror", None) or "not enough memory"
+                if not is_end and reason is None and not frames and self._is_in_order:
+                    reason = "no frame comes of it"
+            complaint = self._complained()
+            number += 1
+            for frame in frames:
+                fault = complaint or ("the decoder says it is damaged" * frame.is_corrupt)
+                if not fault and broken is not None:
+                    if frame.key_frame or self._stands_alone():
+                        broken = None
+                    elif not self._precedes(frame, broken):
+                        fault = f"refers to frame {broken[0]}, which is missing"
+                elif fault and broken is None:
+                    broken = (slot, _key(frame))
+                mark = [_key(frame), None]
+                yield Event(slot, reason=fault) if fault else _event(slot, frame, mark)
+                slot += 1
+            if reason is not None:
+                yield Event(slot, reason=reason)
+                if broken is None:
+                    broken = (slot, _key(packet))
+                slot += 1
+
+    def _stands_alone(self):
+        return self._is_in_order and self._codec != "ffv1"
+
+    def _precedes(self, frame, broken):
+        """Whether a frame that comes late was decoded before the one that is broken."""
+        key = _key(frame)
+        return not self._is_in_order and None not in (key, broken[1]) and key < broken[1]
+
+    def _demux(self):
+        """Packets, and a str where something is wrong with the file."""
+        retries = 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, MemoryError) as error:
+                reason = getattr(error, "strerror", None) or "not enough memory"
+                yield f"the file is damaged behind this ({reason})"
+                retries += 1
+                if retries > _DEMUX_RETRIES:
+                    return
+                packets = self._container.demux(self._stream)
+                continue
+            if packet is None:
+                return
+            yield packet
+
+    def _complained(self):
+        """FFmpeg's complaint about the last frame, where the frame is given out all the same.
+
+        A frame of FFV1 whose checksum is wrong is patched with pixels of the one before. That is
+        told in the log alone, which is standard error, a file.
+        """
+        try:
+            size = os.fstat(2).st_size
+        except OSError:
+            return None
+        if not size:
+            return None
+        text = os.pread(2, 4096, 0).decode(errors="replace")
+        os.ftruncate(2, 0)
+        os.lseek(2, 0, os.SEEK_SET)
+        if self._codec != "ffv1" or "ffv1" not in text:
+            return None
+        line = next(line for line in text.splitlines() if "ffv1" in line)
+        return line.partition("]")[2].strip()[:100] or "checksum mismatch"
+
+
+def _trouble(slot):
+    """To be raised where the next frame, which would be ``slot``, is not good."""
+    return _SeekFailed() if slot is None else _Trouble(slot)
+
+
+def _key(thing):
+    """The time of a packet or frame, by which they are matched."""
+    return thing.dts if thing.pts is None else thing.pts
+
+
+def _fault(packet):
+    """Why a packet is not to be decoded."""
+    if packet.size == 0:
+        # The decoder would take it for the end.
+        return "empty, a frame that was dropped while recording"
+    return "cut off" if packet.is_corrupt else None
+
+
+def _event(slot, frame, mark):
+    return Event(slot, frame, None, mark, _grey, _size)
+
+
+def _bits(frame):
+    bits = max(component.bits for component in frame.format.components)
+    if bits > 16:
+        raise ValueError(f"expected at most 16 bits a sample, got {frame.format.name}")
+    return bits
+
+
+def _size(frame):
+    return [frame.height, frame.width, np.dtype("u1" if _bits(frame) <= 8 else "u2").str]
+
+
+def _grey(frame):
+    """The frame's brightness: (height, width), uint8 or uint16."""
+    bits = _bits(frame)
+    if frame.format.is_rgb or frame.format.has_palette:
+        # Not left to FFmpeg, whose way from RGB to grey is not exact where R = G = B.
+        return luma(frame.to_ndarray(format="rgb24" if bits <= 8 else "rgb48le"))
+    return frame.to_ndarray(format="gray" if bits <= 8 else f"gray{bits}le")
