@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
 import types
 
@@ -32,6 +31,8 @@ def install(*, force: bool = False) -> None:
     RuntimeError
         Where its version is not known and ``force`` is not set.
     """
+    import importlib.metadata  # here: it takes longer than all else that stillscope imports
+
     try:
         version = importlib.metadata.version("minian")
     except importlib.metadata.PackageNotFoundError as error:

@@ -68,13 +68,17 @@ class FrameSource:
 
     def read(self, begin: int, end: int) -> np.ndarray:
         """Frames ``begin`` to ``end`` (excluded) as the kernels take them."""
+        return _check.kernel_array(self.read_as_is(begin, end))
+
+    def read_as_is(self, begin: int, end: int) -> np.ndarray:
+        """The same in the movie's dtype."""
         block = np.asarray(self._movie[begin:end])
         if block.shape != (end - begin, *self.shape[1:]):
             raise ValueError(
                 f"{self._name}: expected frames {begin} to {end} of shape {self.shape[1:]}, "
                 f"got {block.shape}"
             )
-        return _check.kernel_array(block)
+        return block
 
 
 class _DaskFrames:

@@ -62,7 +62,8 @@ class _Cursor:
         self._ahead = deque()
         self._bytes = 0
         self.slot = start  # of the next event
-        self.has_ended = False
+        self.is_read_in_order = start == 0
+        self._has_ended = False
 
     def next(self):
         """The next event with its pixels, None at the end."""
@@ -86,7 +87,7 @@ class _Cursor:
 
     @property
     def can_go_ahead(self):
-        return not self.has_ended and self._bytes < _AHEAD
+        return self.is_read_in_order and not self._has_ended and self._bytes < _AHEAD
 
     def go_ahead(self):
         event, pixels = self._decode()
@@ -97,7 +98,7 @@ class _Cursor:
     def _decode(self):
         event = next(self._events, None)
         if event is None:
-            self.has_ended = True
+            self._has_ended = True
             return None, None
         if event.frame is None:
             return event, None
@@ -181,6 +182,8 @@ class _Server:
             cursor = self._cursor = _Cursor(
                 source, start if mark else 0, mark, self._announce(request)
             )
+        else:
+            cursor.is_read_in_order = cursor.slot == start
         while cursor.slot < start:
             if cursor.skip() is None:
                 break

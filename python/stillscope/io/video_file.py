@@ -46,7 +46,7 @@ class VideoFile:
         self._careful = request["careful"]
         self._skip = set(request["skip"])
         self._alive = alive
-        self._container = None
+        self._container = self._mode = None
         av.logging.set_libav_level(av.logging.ERROR)
         self._open("NONE")
         context = self._stream.codec_context
@@ -107,6 +107,7 @@ class VideoFile:
 
     def _open(self, thread_type):
         self.close()
+        self._mode = thread_type
         try:
             self._container = av.open(self._file)
         except (av.FFmpegError, UnicodeError, MemoryError) as error:
@@ -124,10 +125,10 @@ class VideoFile:
 
     def _fast(self, start, mark):
         """Frames at full speed, as long as nothing is wrong."""
-        self._open("AUTO")
-        slot = 0
+        slot = 0 if mark is None else None
+        if mark is None or self._mode != "AUTO":
+            self._open("AUTO")
         if mark is not None:
-            slot = None
             try:
                 self._container.seek(mark[0], stream=self._stream)
             except av.FFmpegError:

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Estimates as files: zarr and netCDF that xarray opens, and CSV for spreadsheets.
+
+Variables, by dims:
+
+    motion                  (frame, shift_dim)   the shifts [px], as minian's `motion`
+    quality_<figure>        (frame)              as in `FrameQuality`
+    quality_flags           (frame, flag)
+    quality_interpolated    (frame)
+    template, template_before, template_fixed_pattern     (height, width)
+
+What is not an array is in the attributes. The file's bytes depend on the estimate and `attributes`
+alone: there is no date in it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._core import __version__
+from ..result import FrameQuality, MotionEstimate
+from .durable import naming, remove, sync_tree, write_bytes
+from .extras import import_extra
+from .zarr_group import ZarrGroup
+
+FORMAT = "stillscope motion"
+FORMAT_VERSION = 1
+_FIGURES = (
+    "similarity_before", "similarity", "peak", "ratio", "residual", "uncertainty", "gain",
+)  # fmt: skip
+_PLANES = {
+    "template": "template",
+    "template_before": "mean_before",
+    "template_fixed_pattern": "fixed_pattern",
+}
+_UNITS = {"quality_uncertainty": "px"}
+_SUFFIXES = (".zarr", ".nc")
+
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
+
+
+def variables_of(motion: MotionEstimate) -> Variables:
+    """Dims and values of all that is an array."""
+    variables: Variables = {
+        "motion": (("frame", "shift_dim"), np.asarray(motion.shifts, np.float64)),
+        "frame": (("frame",), np.arange(len(motion.shifts))),
+        "shift_dim": (("shift_dim",), np.array(["height", "width"])),
+    }
+    for name, attribute in _PLANES.items():
+        plane = getattr(motion, attribute)
+        if plane is not None:
+            variables[name] = (("height", "width"), np.asarray(plane, np.float32))
+    region = motion.filtering["region"] if motion.filtering else None
+    first = (region or (0, 0, 0, 0))[::2]
+    for dim, begin, size in zip(("height", "width"), first, motion.template.shape):
+        variables[dim] = ((dim,), begin + np.arange(size))
+    quality = motion.quality
+    if quality is not None:
+        for name in _FIGURES:
+            variables[f"quality_{name}"] = (("frame",), getattr(quality, name))
+        flags = np.stack(list(quality.flags.values()), axis=1)
+        variables["flag"] = (("flag",), np.array(list(quality.flags)))
+        variables["quality_flags"] = (("frame", "flag"), flags)
+        variables["quality_interpolated"] = (("frame",), quality.interpolated)
+    return variables
+
+
+def attributes_of(motion: MotionEstimate) -> dict[str, Any]:
+    """What is not an array; nested values as JSON, since netCDF has none."""
+    counts = {
+        key: {name: int(n) for name, n in motion.stats[key].items() if name != "runs"}
+        for key in ("counts", "planned")
+        if key in motion.stats
+    }
+    rest = {k: v for k, v in motion.stats.items() if k not in counts}
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "stillscope_version": __version__,
+        "convention": "shifts are (height, width) in px, to be added to the content's position",
+        "valid": json.dumps([[part.start, part.stop] for part in motion.valid]),
+        "filtering": json.dumps(motion.filtering, sort_keys=True),
+        "stats": json.dumps({**rest, **counts}, sort_keys=True, default=float),
+    }
+
+
+def save_motion(
+    path: str | os.PathLike, motion: MotionEstimate, attributes: Mapping[str, Any] | None = None
+) -> None:
+    """Write an estimate.
+
+    Parameters
+    ----------
+    path : path
+        ``.zarr`` or ``.nc`` (netCDF). What is there is replaced, at the end.
+    motion : MotionEstimate
+    attributes : mapping or None
+        More to be kept: strings, numbers, and what JSON can hold.
+
+    Raises
+    ------
+    ImportError
+        Where zarr, or xarray and a netCDF library, is missing.
+    ValueError
+        Where the suffix is another.
+    OSError
+        Where it can't be written: with the path and the bytes.
+    """
+    path = _checked(path)
+    variables = variables_of(motion)
+    about = attributes_of(motion)
+    for name, value in (attributes or {}).items():
+        is_plain = isinstance(value, (str, int, float))
+        about[name] = value if is_plain else json.dumps(value, sort_keys=True)
+    part = path.with_name(path.name + ".new")
+    size = sum(values.nbytes for _, values in variables.values())
+    with naming(path, size):
+        remove(part)
+        (_save_zarr if path.suffix == ".zarr" else _save_netcdf)(part, variables, about)
+        sync_tree(part)
+        old = path.with_name(path.name + ".old")
+        if path.is_dir():
+            remove(old)
+            os.replace(path, old)
+        os.replace(part, path)
+        remove(old)
+
+
+def _checked(path: str | os.PathLike) -> Path:
+    path = Path(path)
+    if path.suffix not in _SUFFIXES:
+        raise ValueError(f"path: expected the suffix .zarr or .nc, got {path}")
+    return path
+
+
+def _save_zarr(path: Path, variables: Variables, attributes: dict[str, Any]) -> None:
+    group = ZarrGroup.create(path, attributes)
+    for name, (dims, values) in variables.items():
+        unit = "px" if name == "motion" else _UNITS.get(name)
+        group.write(name, values, dims, {"units": unit} if unit else None)
+    group.finish()
+
+
+def _save_netcdf(path: Path, variables: Variables, attributes: dict[str, Any]) -> None:
+    dataset = _dataset(variables, attributes)
+    dataset.to_netcdf(path)
+
+
+def _dataset(variables: Variables, attributes: dict[str, Any]) -> Any:
+    xarray = import_extra("xarray", "a netCDF file of shifts")
+    dataset = xarray.Dataset(
+        {name: (dims, values) for name, (dims, values) in variables.items()}, attrs=attributes
+    )
+    dataset["motion"].attrs["units"] = "px"
+    return dataset
+
+
+def load_motion(path: str | os.PathLike) -> MotionEstimate:
+    """Read an estimate that was written by `save_motion` or by `stillscope.correct`.
+
+    Parameters
+    ----------
+    path : path
+        ``.zarr`` or ``.nc``.
+
+    Returns
+    -------
+    MotionEstimate
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    ImportError
+        Where zarr, or xarray and a netCDF library, is missing.
+    ValueError
+        Where it holds something else, or is of a newer version.
+    """
+    variables, attributes = read_motion(path)
+    motion = variables["motion"]
+    planes = {
+        attribute: variables.get(name) for name, attribute in _PLANES.items()
+    }
+    valid = tuple(slice(*bounds) for bounds in json.loads(attributes["valid"]))
+    filtering = json.loads(attributes["filtering"])
+    if filtering and filtering["region"]:
+        filtering["region"] = tuple(filtering["region"])
+    quality = None
+    if "quality_flags" in variables:
+        names = [str(name) for name in variables["flag"]]
+        quality = FrameQuality(
+            flags=dict(zip(names, np.ascontiguousarray(variables["quality_flags"].T, bool))),
+            interpolated=variables["quality_interpolated"].astype(bool),
+            **{name: variables[f"quality_{name}"] for name in _FIGURES},
+        )
+    return MotionEstimate(
+        shifts=motion, quality=quality, valid=valid, filtering=filtering,
+        stats=json.loads(attributes["stats"]), **planes,
+    )  # fmt: skip
+
+
+def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays of such a file, and its attributes, checked to be of this format."""
+    path = _checked(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    try:
+        if path.suffix == ".zarr":
+            attributes, arrays = ZarrGroup.read(path)
+            variables = {name: values for name, (_, values) in arrays.items()}
+        else:
+            xarray = import_extra("xarray", "a netCDF file of shifts")
+            with xarray.open_dataset(path) as dataset:
+                variables = {str(name): dataset[name].values for name in dataset.variables}
+                attributes = dict(dataset.attrs)
+    except ImportError:
+        raise
+    except Exception as error:  # of many kinds, by library and version
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: expected a file of shifts, can't read it ({reason})") from error
+    if attributes.get("format") != FORMAT or "motion" not in variables:
+        raise ValueError(f"{path}: expected a file of shifts by stillscope, got another")
+    if attributes["format_version"] > FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: expected format version {FORMAT_VERSION} or older, got "
+            f"{attributes['format_version']}: a newer stillscope wrote it"
+        )
+    return variables, attributes
+
+
+def write_csv(path: Path, motion: MotionEstimate) -> None:
+    """A line a frame: the shift with the shortest digits that read back as the same float64, how
+    alike the frame is, its flags."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    quality = motion.quality
+    head = ["frame", "height", "width"]
+    rows = [[k, *row] for k, row in enumerate(motion.shifts.tolist())]
+    if quality is not None:
+        head += ["similarity_before", "similarity", "uncertainty", "interpolated", "flags"]
+        columns = zip(
+            quality.similarity_before.tolist(), quality.similarity.tolist(),
+            quality.uncertainty.tolist(), quality.interpolated.tolist(),
+        )  # fmt: skip
+        names = list(quality.flags)
+        flags = np.stack(list(quality.flags.values()), axis=1)
+        for row, figures, raised in zip(rows, columns, flags):
+            row += [*figures[:3], int(figures[3])]
+            row.append(" ".join(name for name, is_set in zip(names, raised) if is_set))
+    writer.writerow(head)
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())

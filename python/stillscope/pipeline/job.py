@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that can be interrupted anywhere: its folder of unfinished parts, and how they become
+results.
+
+The parts of ``corrected.zarr`` lie in ``corrected.zarr.part/`` until all of them are there. Then the
+folder's ``commit.json`` says so, and they are moved to their places; a run that finds such a folder
+goes on from there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..io.durable import naming, read_json, remove, sync_file, write_json
+
+_SUFFIX = ".part"
+_LOCK = "lock"
+_REQUEST = "request.json"
+_STATE = "state.json"
+_COMMIT = "commit.json"
+
+
+class BusyError(RuntimeError):
+    """Another run writes to this destination."""
+
+
+class Job:
+    """The unfinished parts of a destination, which no other run can open meanwhile.
+
+    Parameters
+    ----------
+    destination : Path
+        What the run is for; the folder lies beside it.
+    request : mapping
+        All that the results depend on, by name: values that JSON can hold.
+    restart : bool
+        Whether to throw away what an interrupted run of another request has left.
+
+    Raises
+    ------
+    BusyError
+        Where another run is at it.
+    ValueError
+        Where an interrupted run was of another request: the first difference is named.
+    """
+
+    def __init__(
+        self, destination: Path, request: Mapping[str, Any], *, restart: bool = False
+    ) -> None:
+        self.destination = destination
+        self.folder = destination.with_name(destination.name + _SUFFIX)
+        self._lock = -1
+        with naming(self.folder, 0):
+            self._acquire()
+        try:
+            self._open(dict(request), restart)
+        except BaseException:
+            self.release()
+            raise
+
+    def _acquire(self) -> None:
+        import fcntl
+
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / _LOCK
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The run that held it may have finished, and taken the folder away, meanwhile.
+                if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                    self._lock = descriptor
+                    return
+            except OSError as error:
+                os.close(descriptor)
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                raise BusyError(
+                    f"{self.destination}: another run is writing to it ({path} is locked)"
+                ) from None
+            os.close(descriptor)
+
+    def _open(self, request: dict[str, Any], restart: bool) -> None:
+        if (self.folder / _COMMIT).exists():
+            self._move()  # A run that was interrupted when all was there.
+            self._clear()
+        found = read_json(self.folder / _REQUEST)
+        if found is not None and found != request:
+            if not restart:
+                name = next(
+                    key for key in {**found, **request} if found.get(key) != request.get(key)
+                )
+                raise ValueError(
+                    f"{self.folder}: an interrupted run of other {name} is here: expected "
+                    f"{found.get(name)!r}, got {request.get(name)!r}; go on with these, or start "
+                    "anew with restart=True"
+                )
+            self._clear()
+        elif found is not None and restart:
+            self._clear()
+        elif found is None:
+            self._clear()
+        if read_json(self.folder / _REQUEST) is None:
+            write_json(self.folder / _REQUEST, request)
+        self.state: dict[str, Any] = read_json(self.folder / _STATE) or {}
+        #: Whether an interrupted run has left something to go on from.
+        self.is_resumed = bool(self.state)
+
+    def path(self, name: str) -> Path:
+        """Where a part of this name is made."""
+        return self.folder / name
+
+    def note(self, **state: Any) -> None:
+        """Keeps what has been done, for a run that goes on from here."""
+        self.state.update(state)
+        write_json(self.folder / _STATE, self.state)
+
+    def commit(self, results: Mapping[str, Path]) -> None:
+        """Moves all parts, by name, to their places: older results are replaced now."""
+        write_json(self.folder / _COMMIT, {name: str(path.name) for name, path in results.items()})
+        self._move()
+        self._clear()
+        self.release()
+        with naming(self.folder, 0):
+            remove(self.folder)
+
+    def _move(self) -> None:
+        """Each part is moved at once; what has been moved is no longer here."""
+        for name, final in read_json(self.folder / _COMMIT).items():
+            part, path = self.folder / name, self.destination.parent / final
+            with naming(path, 0):
+                if part.exists():
+                    if path.is_dir():  # which cannot be replaced in one step
+                        old = self.folder / f"old.{name}"
+                        remove(old)
+                        os.replace(path, old)
+                    os.replace(part, path)
+        sync_file(self.destination.parent)
+
+    def _clear(self) -> None:
+        """Leaves the lock alone; the commit goes first, the request last but one: a folder without
+        it holds nothing."""
+        remove(self.folder / _COMMIT)
+        remove(self.folder / _REQUEST)
+        sync_file(self.folder)
+        for entry in self.folder.iterdir():
+            if entry.name != _LOCK:
+                remove(entry)
+
+    def release(self) -> None:
+        """Lets others at it; the parts stay."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.release()
+
+
+def is_unfinished(destination: Path) -> bool:
+    """Whether an interrupted run has left parts of it."""
+    return (destination.with_name(destination.name + _SUFFIX) / _REQUEST).exists()

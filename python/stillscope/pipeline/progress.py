@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a run is: bars by tqdm, in a terminal and in notebooks."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..io.extras import import_extra
+
+
+class Progress:
+    """Says nothing: the base of those that do."""
+
+    def line(self, text: str) -> None:
+        """A line of text."""
+
+    @contextlib.contextmanager
+    def stage(self, name: str, frames: int) -> Iterator[Callable[[int], None]]:
+        """A stage of so many frames; yields what is called with the number of those just done."""
+        yield lambda count: None
+
+
+class Bars(Progress):
+    """A bar a stage, on standard error or in the notebook."""
+
+    def __init__(self) -> None:
+        self._bar = import_extra("tqdm.auto", "a progress bar").tqdm
+
+    def line(self, text: str) -> None:
+        self._bar.write(text, file=sys.stderr)
+
+    @contextlib.contextmanager
+    def stage(self, name: str, frames: int) -> Iterator[Callable[[int], None]]:
+        with self._bar(total=frames, desc=f"{name:10}", unit="fr", leave=True) as bar:
+            yield bar.update
+
+
+def as_progress(value: Any) -> Progress:
+    """`progress=` as such: True, False, None (bars where somebody can see them) or a `Progress`."""
+    if isinstance(value, Progress):
+        return value
+    if value is None:
+        is_seen = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+        if not is_seen:
+            return Progress()
+        try:
+            return Bars()
+        except ImportError:
+            return Progress()
+    if value is True:
+        return Bars()
+    if value is False:
+        return Progress()
+    raise TypeError(f"progress: expected True, False or None, got {value!r}")

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run reads: files, or an array."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._source import FrameSource
+from ..io import Recording, open_movie
+from ..io.files import find_files
+from . import fingerprint
+from .job import Job
+from .progress import Progress
+from .spool import RawFrames, spool
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A recording that can be read.
+
+    Attributes
+    ----------
+    frames : array_like
+        ``(frame, height, width)``.
+    frame_rate, pixel_size
+        As in `Recording`.
+    missing : list
+        ``[file, frame, reason]`` of what could not be decoded.
+    """
+
+    frames: Any
+    frame_rate: float | None
+    pixel_size: tuple[float, float] | None
+    missing: list[list[Any]] = field(default_factory=list)
+
+    def close(self) -> None:
+        if hasattr(self.frames, "close"):
+            self.frames.close()
+
+
+class RecordingInput:
+    """The recording of a run.
+
+    Parameters
+    ----------
+    source : path, sequence of paths, Recording or array_like
+    options : dict
+        ``dataset``, ``frame_rate`` and ``pixel_size`` of `open_movie`.
+    without : sequence of Path
+        Files that are no part of it where a folder is named: the run's own results.
+    """
+
+    def __init__(self, source: Any, options: dict[str, Any], without: Sequence[Path] = ()) -> None:
+        self.options = options
+        self.files: tuple[Path, ...] = ()
+        self.is_spooled = False
+        array = source
+        if isinstance(source, Recording):
+            source = source.files
+        if _is_paths(source):
+            _, files = find_files(source)
+            named = {Path(path).absolute() for path in _listed(source)}
+            results = {path.absolute() for path in without}
+            for file in files:
+                if file.absolute() in results and file.absolute() in named:
+                    raise ValueError(f"destination: {file} is the recording itself")
+            self.files = tuple(f for f in files if f.absolute() not in results)
+            if not self.files:
+                raise ValueError(f"source: expected a recording, got only results of another run")
+            # Frames of files that are costly to decode are counted as they are.
+            opened = open_movie(list(self.files), check=False, **options)
+            self.is_spooled = opened.is_costly
+            self.shape, self.dtype = opened.shape, opened.dtype
+            self.name = opened.name
+            self._about = opened.frame_rate, opened.pixel_size
+            self._array = None
+            opened.close()
+        else:
+            movie = FrameSource(array, "source")
+            self._array = _Frames(array)
+            self.shape, self.dtype, self.name = movie.shape, movie.dtype, "movie"
+            self._about = options["frame_rate"], options["pixel_size"]
+        #: Frames as far as is known before the files are decoded, height, width.
+        self.shape = tuple(int(n) for n in self.shape)
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from another."""
+        if self._array is not None:
+            return {"frames": fingerprint.of_movie(self._array)}
+        return {"files": [[file.name, fingerprint.of_file(file)] for file in self.files]}
+
+    def modified(self) -> list[int]:
+        """When each file was last written to [ns]."""
+        return [file.stat().st_mtime_ns for file in self.files]
+
+    def open(self, job: Job, progress: Progress) -> Opened:
+        """The frames; decoded first, into the job's folder, where that is costly."""
+        if self._array is not None:
+            return Opened(self._array, *self._about)
+        if not self.is_spooled:
+            movie = open_movie(list(self.files), **self.options)
+            missing = [[str(m.file), m.frame, m.reason] for m in movie.missing]
+            return Opened(movie, movie.frame_rate, movie.pixel_size, missing)
+        options = {"dataset": self.options["dataset"]}
+        with progress.stage("decode", self.shape[0]) as advance:
+            advance(job.state.get("spool", {}).get("frames", 0))
+            frames = spool(job, self.files, options, advance)
+        found = job.state["spool"]
+        rate, size = self.options["frame_rate"], self.options["pixel_size"]
+        return Opened(
+            frames,
+            found["frame_rate"] if rate is None else rate,
+            found["pixel_size"] if size is None else size,
+            found["missing"],
+        )
+
+    def opened_before(self, job: Job) -> Opened:
+        """The same in another process, once it has been opened."""
+        if not self.is_spooled:
+            return self.open(job, Progress())
+        found = job.state["spool"]
+        frames = RawFrames(
+            job.path("frames.raw"), (found["frames"], *found["frame"]), np.dtype(found["dtype"])
+        )
+        return Opened(frames, *self._about, found["missing"])
+
+
+class _Frames:
+    """An array in the order (frame, height, width), whatever holds it: runs as NumPy arrays of its
+    own dtype."""
+
+    def __init__(self, movie: Any) -> None:
+        source = FrameSource(movie, "source")
+        self.shape, self.dtype = source.shape, source.dtype
+        self._source = source
+
+    def __getitem__(self, run: slice) -> np.ndarray:
+        return self._source.read_as_is(run.start, run.stop)
+
+
+def _is_paths(source: Any) -> bool:
+    if isinstance(source, (str, os.PathLike)):
+        return True
+    if not isinstance(source, (list, tuple)):
+        return False
+    return all(isinstance(item, (str, os.PathLike)) for item in source)
+
+
+def _listed(source: Any) -> list[Any]:
+    return [source] if isinstance(source, (str, os.PathLike)) else list(source)

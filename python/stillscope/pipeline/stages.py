@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of a run. Each notes what it has done, and goes on from what has been noted."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._source import FrameSource
+from ..io.durable import remove, write_bytes
+from ..io.motion_file import load_motion, save_motion, write_csv
+from ..io.writers import MovieSpec, open_writer
+from ..movie import apply_motion, movie_settings, run_estimate
+from ..result import MotionEstimate
+from .job import Job
+from .progress import Progress
+from .read_ahead import ReadAhead
+
+_SHIFTS, _CSV, _CHECKPOINT = "shifts.zarr", "shifts.csv", "estimate.checkpoint"
+_CHECKPOINT_SECONDS = 20.0
+_CHECKPOINT_SHARE = 0.05  # of the time, at most
+
+
+class FileCheckpoint:
+    """The state of an estimate, in a file."""
+
+    def __init__(self, path: Path, seconds: float = _CHECKPOINT_SECONDS) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._last >= self._seconds
+
+    def save(self, state: memoryview) -> None:
+        start = time.monotonic()
+        write_bytes(self._path, state)
+        self._last = time.monotonic()
+        self._seconds = max(self._seconds, (self._last - start) / _CHECKPOINT_SHARE)
+
+    def load(self) -> bytes | None:
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def estimate(
+    job: Job,
+    frames: Any,
+    options: dict[str, Any],
+    attributes: Callable[[], dict[str, Any]],
+    progress: Progress,
+    *,
+    reads_ahead: bool,
+    n_threads: int | None,
+) -> MotionEstimate:
+    """The motion, which is in the job's folder then; read from there where it is already."""
+    if not job.state.get("estimated"):
+        with _PassBars(progress, frames.shape[0]) as bars:
+            with ReadAhead(frames, bars.read, is_ahead=reads_ahead) as movie:
+                source = FrameSource(movie, "source")
+                settings = movie_settings(source, **options)
+                checkpoint = FileCheckpoint(job.path(_CHECKPOINT))
+                motion = run_estimate(
+                    source, settings, n_threads, checkpoint=checkpoint, stacklevel=5
+                )
+        save_motion(job.path(_SHIFTS), motion, attributes())
+        write_csv(job.path(_CSV), motion)
+        job.note(estimated=True)
+        remove(job.path(_CHECKPOINT))
+    return load_motion(job.path(_SHIFTS))
+
+
+class _PassBars:
+    """A bar for each reading of the movie."""
+
+    def __init__(self, progress: Progress, frames: int) -> None:
+        self._progress, self._frames = progress, frames
+        self._passes = 0
+        self._stage: Any = None
+        self._advance: Callable[[int], None] = lambda count: None
+        self._at = -1
+
+    def read(self, begin: int, end: int) -> None:
+        if self._stage is None or begin < self._at:
+            self._close()
+            self._passes += 1
+            self._stage = self._progress.stage(f"estimate {self._passes}", self._frames)
+            self._advance = self._stage.__enter__()
+            self._advance(begin)
+        self._at = end
+        self._advance(end - begin)
+
+    def _close(self) -> None:
+        if self._stage is not None:
+            self._stage.__exit__(None, None, None)
+            self._stage = None
+
+    def __enter__(self) -> _PassBars:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._close()
+
+
+@dataclass(frozen=True)
+class Applying:
+    """How frames are moved: the options of `apply_motion`."""
+
+    interpolation: str = "linear"
+    border: str = "constant"
+    fill: float = 0
+    binning: Any = 1.0
+
+    def __call__(
+        self, frames: np.ndarray, shifts: np.ndarray, n_threads: int | None = None
+    ) -> np.ndarray:
+        return apply_motion(
+            frames, shifts, self.fill, interpolation=self.interpolation, border=self.border,
+            binning=self.binning, n_threads=n_threads,
+        )  # fmt: skip
+
+
+@dataclass
+class MovieStage:
+    """The corrected movie, written run by run."""
+
+    job: Job
+    spec: MovieSpec
+    applying: Applying
+    n_threads: int | None
+    memory: int
+    reads_ahead: bool
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        return self.job.path("movie" + {"zarr": ".zarr", "tiff": ".tif", "avi": ".avi"}[
+            self.spec.format
+        ])  # fmt: skip
+
+    def __call__(self, frames: Any, shifts: np.ndarray, progress: Progress) -> None:
+        if self.job.state.get("finished"):
+            return
+        writer = open_writer(self.path, self.spec)
+        try:
+            if "written" not in self.job.state:
+                writer.begin()
+                self.job.note(written=0)
+            self._write(writer, frames, shifts, progress)
+            writer.finish(self.memory)
+            self.job.note(finished=True)
+        finally:
+            writer.close()
+
+    def _write(self, writer: Any, frames: Any, shifts: np.ndarray, progress: Progress) -> None:
+        total, run = self.spec.shape[0], writer.run
+        begin = self.job.state["written"]
+        pending: Future | None = None
+        with (
+            progress.stage("write", total) as advance,
+            ReadAhead(frames, is_ahead=self.reads_ahead) as movie,
+            ThreadPoolExecutor(1, "stillscope-write") as pool,
+        ):
+            advance(begin)
+            while begin < total:
+                end = min(begin + run, total)
+                moved = self.applying(movie[begin:end], shifts[begin:end], self.n_threads)
+                if pending is not None:
+                    pending.result()
+                pending = pool.submit(self._write_run, writer, begin, moved, end)
+                advance(end - begin)
+                begin = end
+            if pending is not None:
+                pending.result()
+
+    def _write_run(self, writer: Any, begin: int, frames: np.ndarray, end: int) -> None:
+        writer.write(begin, frames)
+        self.job.note(written=end)
+
+
+def quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Calls it without the warnings that the same movie has given before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return function(*arguments, **options)
