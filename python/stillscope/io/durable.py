@@ -17,11 +17,18 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def sync_file(path: Path) -> None:
     """Has the system bring a file to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with naming(path, path.stat().st_size if path.is_file() else 0):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sync_descriptor(descriptor: int, path: Path, size: int) -> None:
+    """The same for `size` bytes that have been written to an open file."""
+    with naming(path, size):
+        os.fdatasync(descriptor)
 
 
 def sync_tree(path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ import numpy as np
 from .. import _check
 from .._core import __version__
 from ..io import Recording, open_movie
-from ..io.durable import remove
 from ..io.motion_file import load_motion, read_motion
 from ..io.writers import MovieSpec, check_spec
 from ..io.writers.zarr import pixel_chunks
@@ -178,7 +178,35 @@ class _Run:
             },
             "parameters": self.request["parameters"],
             "applying": self.request["applying"],
+            "request": self.digest,
         }
+
+    @property
+    def digest(self) -> str:
+        """Of all that the results depend on."""
+        return fingerprint.of_value(self.request)
+
+    def _results(self) -> dict[str, Path]:
+        """By what they are: where they go."""
+        names = ["csv", "shifts"] * (self.options is not None)
+        names += ["report"] * self.report + ["preview"] * self.preview
+        results = {name: getattr(self.destination, name) for name in names}
+        return {**results, **({"movie": self.destination.main} if self.applying else {})}
+
+    def _is_done(self) -> bool:
+        """Whether the very results are there."""
+        if self.options is None or not all(path.exists() for path in self._results().values()):
+            return False
+        try:
+            return read_motion(self.destination.shifts)[1].get("request") == self.digest
+        except ValueError:
+            return False
+
+    def _correction(self, missing: Any) -> Correction:
+        results: dict[str, Any] = {"movie": None, "shifts": None, **self._results()}
+        return Correction(
+            missing=tuple(tuple(item) for item in missing), timings=self.timings, **results
+        )
 
     def __call__(self, given: MotionEstimate | None, *, restart: bool) -> Correction:
         plan, shares = self.plan()
@@ -188,6 +216,11 @@ class _Run:
         job_request = {**self.request, "modified": self.source.modified()}
         with ExitStack() as stack:
             job = stack.enter_context(Job(self.destination.main, job_request, restart=restart))
+            if not restart and not job.is_resumed and self._is_done():
+                job.discard()
+                self.progress.line("nothing to do: these results are there (restart makes them anew)")
+                about = json.loads(read_motion(self.destination.shifts)[1]["recording"])
+                return self._correction(about["missing"])
             plan.check_disk(job.folder)
             if job.is_resumed:
                 self.progress.line(f"going on with what is in {job.folder}")
@@ -201,7 +234,7 @@ class _Run:
                         job, opened.frames, self.options, lambda: self.attributes(opened),
                         self.progress, reads_ahead=shares.reads_ahead, n_threads=self.n_threads,
                     )  # fmt: skip
-            results: dict[str, Path] = {}
+            results: dict[str, Path] = {}  # by the parts' names
             if self.applying is not None:
                 stage = MovieStage(
                     job, self.spec(opened), self.applying, self.n_threads, shares.for_writing,
@@ -215,14 +248,7 @@ class _Run:
                 results["shifts.csv"] = self.destination.csv
             self._look(job, opened, motion, results)
             job.commit(results)
-        missing = tuple(tuple(item) for item in opened.missing)
-        made = set(results.values())
-        there = {
-            name: path if (path := getattr(self.destination, name)) in made else None
-            for name in ("shifts", "csv", "report", "preview")
-        }
-        movie = self.destination.main if self.applying is not None else None
-        return Correction(movie, missing=missing, timings=self.timings, **there)
+        return self._correction(opened.missing)
 
     def _look(
         self, job: Job, opened: Opened, motion: MotionEstimate, results: dict[str, Path]
@@ -545,8 +571,6 @@ def apply(
         shifts = shifts.shifts
     if isinstance(shifts, (str, os.PathLike)):
         path, shifts = shifts, load_motion(shifts)
-        import json
-
         kept = json.loads(read_motion(path)[1].get("applying", "null")) or {}
         used |= {name: kept[name] for name in used if name in kept}
     given = {"interpolation": interpolation, "border": border, "fill": fill}

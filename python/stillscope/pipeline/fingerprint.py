@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def of_movie(movie: Any) -> str:
         frame = np.ascontiguousarray(movie[int(place) : int(place) + 1])
         digest.update(memoryview(frame).cast("B"))
     return digest.hexdigest()
+
+
+def of_value(value: Any) -> str:
+    """Digest of what JSON can hold."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def plain(value: Any) -> Any:

@@ -91,13 +91,10 @@ class Job:
         found = read_json(self.folder / _REQUEST)
         if found is not None and found != request:
             if not restart:
-                name = next(
-                    key for key in {**found, **request} if found.get(key) != request.get(key)
-                )
                 raise ValueError(
-                    f"{self.folder}: an interrupted run of other {name} is here: expected "
-                    f"{found.get(name)!r}, got {request.get(name)!r}; go on with these, or start "
-                    "anew with restart=True"
+                    f"{self.folder}: an interrupted run is here, with another "
+                    f"{_difference(found, request)}; go on with the same, or begin anew with "
+                    "restart=True"
                 )
             self._clear()
         elif found is not None and restart:
@@ -123,10 +120,14 @@ class Job:
         """Moves all parts, by name, to their places: older results are replaced now."""
         write_json(self.folder / _COMMIT, {name: str(path.name) for name, path in results.items()})
         self._move()
-        self._clear()
-        self.release()
+        self.discard()
+
+    def discard(self) -> None:
+        """Takes the folder away with all parts."""
         with naming(self.folder, 0):
+            self._clear()
             remove(self.folder)
+        self.release()
 
     def _move(self) -> None:
         """Each part is moved at once; what has been moved is no longer here."""
@@ -162,6 +163,15 @@ class Job:
 
     def __exit__(self, *_: Any) -> None:
         self.release()
+
+
+def _difference(found: dict[str, Any], request: dict[str, Any]) -> str:
+    """The first one: its name, what was found and what came."""
+    name = next(key for key in {**request, **found} if found.get(key) != request.get(key))
+    old, new = found.get(name), request.get(name)
+    if isinstance(old, dict) and isinstance(new, dict):
+        return f"{name}: {_difference(old, new)}"
+    return f"{name}: expected {old!r}, got {new!r}"
 
 
 def is_unfinished(destination: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..io import Recording, open_movie
-from ..io.durable import naming
+from ..io.durable import naming, sync_descriptor
 from .job import Job
 
 _NOTE_BYTES = 1 << 28  # between two notes of what is on the disk
@@ -125,5 +125,5 @@ def _agree(part: Recording, file: Path, found: dict[str, Any]) -> None:
 
 
 def _note(job: Job, descriptor: int, found: dict[str, Any]) -> None:
-    os.fdatasync(descriptor)
+    sync_descriptor(descriptor, job.path("frames.raw"), found["bytes"])
     job.note(spool=dict(found))

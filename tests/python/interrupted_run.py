@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run of `stillscope.correct` to be interrupted, in a process of its own: see
+test_interrupted.py. Arguments: a JSON object."""
+
+import errno
+import json
+import os
+import sys
+
+import stillscope
+from stillscope.pipeline import spool, stages
+
+
+def fail_at(call: int, error: int) -> None:
+    """Has the system refuse, once, the so-manieth call that brings something to the disk."""
+    counted = {"calls": 0}
+
+    def failing(function):
+        def call_or_fail(*arguments, **options):
+            counted["calls"] += 1
+            if counted["calls"] == call:
+                raise OSError(error, os.strerror(error))
+            return function(*arguments, **options)
+
+        return call_or_fail
+
+    for name in ("pwrite", "fsync", "fdatasync", "replace", "truncate"):
+        setattr(os, name, failing(getattr(os, name)))
+
+
+def main() -> int:
+    arguments = json.loads(sys.argv[1])
+    # All that can be kept is kept, after every run of frames.
+    stages._CHECKPOINT_SECONDS = 0.0
+    stages.FileCheckpoint.__init__.__defaults__ = (0.0,)
+    stages._CHECKPOINT_SHARE = 1e9
+    spool._NOTE_BYTES = 1
+    if "fail_at" in arguments:
+        fail_at(arguments["fail_at"], getattr(errno, arguments["error"]))
+    try:
+        stillscope.correct(
+            arguments["source"], arguments["destination"], n_threads=1, progress=False,
+            **arguments["options"],
+        )  # fmt: skip
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
