@@ -12,5 +12,5 @@ here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=setup.sh
 source "$here/setup.sh"
 
-setup video,plot
+setup all
 exec "$venv/bin/stillscope" correct "$@"

@@ -32,7 +32,7 @@ main_job() {
   # shellcheck disable=SC2064 # the folder of now, not of then
   trap "rm -rf '$out'" EXIT
   "$root/run.sh" --output "$out/out"
-  for name in shifts.csv corrected.avi correction.png; do
+  for name in corrected.zarr corrected.shifts.zarr corrected.shifts.csv corrected.report.html; do
     [[ -s $out/out/$name ]] || fail "run.sh left no $name"
   done
 }
@@ -59,7 +59,7 @@ closing() {
 }
 
 cd "$root"
-setup video,plot
+setup all
 install_package test
 
 for preset in dev asan tsan; do

@@ -7,13 +7,17 @@ writes which run.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
+from ... import _check
+from ..durable import naming, remove
 from .specification import MovieSpec, MovieWriter
 
 SUFFIXES = {".zarr": "zarr", ".tif": "tiff", ".tiff": "tiff", ".avi": "avi"}
 
-__all__ = ["SUFFIXES", "MovieSpec", "MovieWriter", "check_spec", "open_writer"]
+__all__ = ["SUFFIXES", "MovieSpec", "MovieWriter", "check_spec", "open_writer", "write_movie"]
 
 
 def _writer(spec: MovieSpec) -> type[MovieWriter]:
@@ -47,3 +51,62 @@ def open_writer(path: Path, spec: MovieSpec) -> MovieWriter:
     Opened again, on the same specification, it goes on with what has been written.
     """
     return check_spec(spec)(path, spec)
+
+
+def write_movie(
+    path: str | os.PathLike,
+    movie: Any,
+    *,
+    frame_rate: float | None = None,
+    pixel_size: tuple[float, float] | None = None,
+    chunks: tuple[int, int, int] | None = None,
+) -> None:
+    """Write a movie in memory to a file; what is there is replaced once it is complete.
+
+    Parameters
+    ----------
+    path : path
+        ``.zarr``, ``.tif`` or ``.avi`` (uint8 and uint16), in a folder that exists.
+    movie : array_like
+        ``(frame, height, width)``, at least one frame with pixels.
+    frame_rate : float or None
+        Hz; AVI takes 20 for None.
+    pixel_size : (float, float) or None
+        Height and width of a pixel in micrometres.
+    chunks : (int, int, int) or None
+        Of zarr.
+
+    Raises
+    ------
+    ImportError
+        Where the format's library is missing.
+    OSError
+        Where it can't be written: with the path and the bytes.
+    TypeError, ValueError
+        Where the format can't hold the movie, or the suffix is unknown.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"path: expected one that ends in {', '.join(SUFFIXES)}, got {path}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path: {path.parent}: no such folder")
+    if frame_rate is not None and not 0 < frame_rate < float("inf"):
+        raise ValueError(f"frame_rate: expected a number above 0, got {frame_rate}")
+    movie = _check.frames(movie, "movie")
+    spec = MovieSpec(
+        SUFFIXES[path.suffix.lower()], movie.shape, movie.dtype, frame_rate, pixel_size, chunks,
+        path.stem,
+    )  # fmt: skip
+    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    writer = open_writer(part, spec)
+    try:
+        writer.begin()
+        for begin in range(0, len(movie), writer.run):
+            writer.write(begin, movie[begin : begin + writer.run])
+        writer.finish(spec.nbytes)
+    finally:
+        writer.close()
+    with naming(path, spec.nbytes):
+        if path.is_dir():
+            remove(path)
+        os.replace(part, path)
