@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_PERMISSIONS = 0o666  # less the umask, as of any new file
+from ..io.durable import naming, sync_file
 
 
 def checked_path(path: Any, suffix: str) -> Path:
@@ -29,23 +29,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The file is on the disk before it is renamed: after a crash there is the old one or the new one.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    name = f".{path.stem[:100]}-{secrets.token_hex(4)}{path.suffix}"
+    temporary = path.with_name(name)
+    # As any new file's, less the umask; those of the module tempfile are for their owner alone.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        # mkstemp's are for their owner alone; the umask can't be read without being set.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, _PERMISSIONS & ~umask)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        sync_file(temporary)
         os.replace(temporary, path)
+        sync_file(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    with replacing(path) as temporary:
+    with naming(path, len(content)), replacing(path) as temporary:
         temporary.write_bytes(content)

@@ -19,6 +19,7 @@ from .envelope import envelope, thinned
 from .words import ranges
 
 WIDE, NARROW = 10.4, 3.75  # in: pages of a desktop and of a phone
+IMAGE = 4.4  # in: an image that is shown on half of the first, and on all of the second
 DPI = 160
 
 # Told apart by colour-blind readers (Okabe and Ito).
@@ -54,10 +55,10 @@ def _new(width: float, height: float) -> Any:
     return figure
 
 
-def png(figure: Any) -> bytes:
+def png(figure: Any, dpi: int = DPI) -> bytes:
     """The figure as a PNG, the same bytes for the same figure."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, format="png", metadata={"Software": None})
+    figure.savefig(buffer, dpi=dpi, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -118,6 +119,7 @@ def _draw_lanes(ax: Any, lanes: dict[str, np.ndarray], columns: int) -> None:
         if name == "interpolated":  # open, as the dots on the traces
             style = {"facecolors": "white", "edgecolors": AFTER, "linewidth": 0.8}
         ax.broken_barh(bars, (row - 0.36, 0.72), **style)
+    _small_text(ax)
     ax.set_yticks(range(len(lanes)), [name.replace("_", " ") for name in lanes])
     ax.tick_params(axis="y", labelsize=_FONT - 1.5)
     ax.set_ylim(len(lanes) - 0.4, -0.6)
@@ -134,17 +136,18 @@ def similarity_figure(summary: Any, *, width: float = WIDE) -> Any | None:
     figure = _new(width, 2.45 if width > 6 else 2.3)
     ax = figure.subplots()
     columns = _columns(width)
+    # A black or torn frame is like nothing: its drop would hide all others.
+    left_out = summary.flagged if not summary.flagged.all() else np.zeros(summary.shape[0], bool)
     for values, color, name in (
         (quality.similarity_before, BEFORE, "before"),
         (quality.similarity, AFTER, "after"),
     ):
-        _trace(ax, values, columns, color=color, label=name)
-    good = ~summary.flagged
-    shown = np.r_[quality.similarity_before[good], quality.similarity[good]]
+        _trace(ax, np.where(left_out, np.nan, values), columns, color=color, label=name)
+    shown = np.r_[quality.similarity_before[~left_out], quality.similarity[~left_out]]
     _robust_limits(ax, shown[np.isfinite(shown)], most=1.0)
     ax.set_ylabel("similarity")
     _plain_axes(ax)
-    _legend_above(ax)
+    _legend_above(ax, has_time=summary.frame_rate is not None)
     _frames_axis([ax], summary.shape[0], summary.frame_rate)
     return figure
 
@@ -171,7 +174,7 @@ def residual_figure(summary: Any, *, width: float = WIDE) -> Any | None:
         ax.set_ylim(0, _LEAST_SPAN)
     ax.set_ylabel("motion [px]")
     _plain_axes(ax)
-    _legend_above(ax)
+    _legend_above(ax, has_time=summary.frame_rate is not None)
     _frames_axis([ax], summary.shape[0], summary.frame_rate)
     return figure
 
@@ -182,7 +185,7 @@ def residual_figure(summary: Any, *, width: float = WIDE) -> Any | None:
 def displacement_figure(summary: Any, *, width: float = WIDE / 2) -> Any:
     """Histogram of how far frames lay from their median place."""
     far = summary.displacement[summary.used]
-    return _histogram(far, "displacement [px]", BEFORE, width, least=_LEAST_SPAN)
+    return _histogram(far, "displacement [px]", BEFORE, width, span=(0.0, _LEAST_SPAN))
 
 
 def uncertainty_figure(summary: Any, *, width: float = WIDE / 2) -> Any | None:
@@ -191,36 +194,42 @@ def uncertainty_figure(summary: Any, *, width: float = WIDE / 2) -> Any | None:
     if quality is None:
         return None
     values = quality.uncertainty[~summary.flagged]
-    return _histogram(values, "standard error of a shift [px]", AFTER, width, least=0.0)
+    return _histogram(values, "standard error of a shift [px]", AFTER, width, span=None)
 
 
-def _histogram(values: np.ndarray, label: str, color: str, width: float, least: float) -> Any:
+def _histogram(
+    values: np.ndarray, label: str, color: str, width: float, *, span: tuple[float, float] | None
+) -> Any:
+    """Bars from ``span[0]`` to at least ``span[1]``; None: where the values are."""
     figure = _new(width, 2.3)
     ax = figure.subplots()
     values = values[np.isfinite(values)]
     if values.size:
         # A few wild ones would press all others into one bar.
-        top = max(float(np.percentile(values, 99.5)), least)
-        top = top if top > 0 else 1.0
-        ax.hist(np.minimum(values, top), bins=40, range=(0, top), color=color, edgecolor="white",
-                linewidth=0.3)  # fmt: skip
-        beyond = int((values > top).sum())
+        low, high = np.percentile(values, (0.5, 99.5))
+        if span is not None:
+            low, high = span[0], max(high, span[1])
+        elif high - low < 0.05 * high:  # alike: not drawn as if they were far apart
+            low, high = low - 0.05 * high, high + 0.05 * high
+        low, high = max(float(low), 0.0), float(high) if high > 0 else 1.0
+        ax.hist(
+            np.clip(values, low, high), bins=40, range=(low, high), color=color,
+            edgecolor="white", linewidth=0.3,
+        )  # fmt: skip
+        middle = float(np.median(values))
+        ax.axvline(middle, color=_INK, linewidth=1, linestyle=(0, (4, 2)))
+        text = f"dashed: median {middle:.3g}"
+        beyond = int(((values > high) | (values < low)).sum())
         if beyond:
-            frames = f"{beyond:,} frame{'s' if beyond > 1 else ''}"
-            ax.text(1, 1, f"{frames} beyond, in the last bar", transform=ax.transAxes, ha="right",
-                    va="bottom", fontsize=_FONT - 1.5, color=_INK)  # fmt: skip
-        ax.set_xlim(0, top)
-        mid = float(np.median(values))
-        ax.axvline(mid, color=_INK, linewidth=1, linestyle=(0, (4, 2)))
-        side = "left" if mid < 0.6 * top else "right"
-        ax.annotate(f"median {mid:.3g}", (mid, 0.97), (4 if side == "left" else -4, 0),
-                    xycoords=("data", "axes fraction"), textcoords="offset points", ha=side,
-                    va="top", fontsize=_FONT - 1, color=_INK)  # fmt: skip
+            text += f"; {beyond:,} beyond, in the outer bars"
+        ax.set_title(text, loc="left", fontsize=_FONT - 0.5, color=_INK)
+        ax.set_xlim(low, high)
     else:
         _nothing(ax)
     ax.set_xlabel(label)
     ax.set_ylabel("frames")
     ax.locator_params(axis="y", integer=True, nbins=5)
+    ax.locator_params(axis="x", nbins=6)
     _plain_axes(ax)
     return figure
 
@@ -242,7 +251,7 @@ def image_figure(
     *,
     limits: tuple[float, float],
     valid: tuple[slice, slice] | None = None,
-    width: float = WIDE / 2,
+    width: float = IMAGE,
     signed: bool = False,
 ) -> Any:
     """One image in grey, with the valid area drawn on it."""
@@ -256,6 +265,7 @@ def image_figure(
         draw_valid(ax, valid)
     ax.set_xlabel("column [px]")
     ax.set_ylabel("row [px]")
+    ax.spines[:].set_color(_GRID)
     _small_text(ax)
     ax.locator_params(nbins=5, integer=True, min_n_ticks=1)
     return figure
@@ -270,7 +280,7 @@ def draw_valid(ax: Any, valid: tuple[slice, slice]) -> None:
         columns.stop - columns.start, rows.stop - rows.start,
     )  # fmt: skip
     # White on black can be seen on every grey.
-    for color, line, style in (("black", 2.2, "-"), ("white", 1.1, (0, (4, 3)))):
+    for color, line, style in (("black", 1.6, "-"), ("white", 0.9, (0, (4, 3)))):
         ax.add_patch(
             Rectangle(corner, *sides, fill=False, edgecolor=color, linewidth=line, linestyle=style)
         )
@@ -373,11 +383,11 @@ def _robust_limits(ax: Any, values: np.ndarray, most: float) -> None:
     ax.set_ylim(low - room, min(high + room, most + 0.1 * room))
 
 
-def _legend_above(ax: Any) -> None:
-    """Where it can't cover a trace."""
+def _legend_above(ax: Any, *, has_time: bool) -> None:
+    """Where it can't cover a trace: on the line of the time axis's label where there is one."""
     legend = ax.legend(
-        loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, ncols=2, frameon=False,
-        fontsize=_FONT, handlelength=1.4, columnspacing=1.2,
+        loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=1.5 if has_time else 0.1, ncols=2,
+        frameon=False, fontsize=_FONT, handlelength=1.4, columnspacing=1.2,
     )  # fmt: skip
     for handle in legend.legend_handles:
         handle.set_linewidth(2)
@@ -389,7 +399,7 @@ def _frames_axis(axes: Any, frames: int, frame_rate: float | None) -> None:
     bottom.set_xlim(-0.5, frames - 0.5)
     bottom.locator_params(axis="x", integer=True, min_n_ticks=1, nbins=8)
     bottom.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    bottom.set_xlabel("frame")
+    bottom.set_xlabel("frame", fontsize=_FONT)
     if not frame_rate or not any(ax.get_ylabel() for ax in axes):
         return
     # Minutes from ten minutes on, which people count in.
@@ -436,7 +446,7 @@ def all_figures(summary: Any, width: float = WIDE) -> dict[str, Any]:
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def all_images(summary: Any, width: float = WIDE / 2) -> dict[str, Any]:
+def all_images(summary: Any, width: float = IMAGE) -> dict[str, Any]:
     """Mean and maximum before and after, by name."""
     figures = {}
     for kind in ("mean", "max"):

@@ -9,13 +9,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from . import figures
 from ._atomic import checked_path, write_bytes
 from .snippets import snippets_of
 from .table import tiles_of
-from .words import FLAGS, count, percent, ranges_text
+from .words import FLAGS, count, indices_text, percent
 
 _SIGN = {"helps": "\N{CHECK MARK}", "does not help": "\N{MULTIPLICATION X}"}
+_HEADLINES = {
+    "helps": "Correction helps",
+    "does not help": "Correction does not help",
+    "cannot be told": "Whether correction helps cannot be told",
+}
+_IMAGE_DPI = 200  # about a pixel of the movie for one of the page
 _MOST_MISSING = 50  # rows of the table
 
 
@@ -53,14 +61,15 @@ def report_html(summary: Any) -> str:
         s=summary,
         sign=_SIGN.get(summary.status, "?"),
         title=_title(summary),
+        headline=_HEADLINES[summary.status],
+        verdict=_below_headline(summary),
         facts=_facts(summary),
         tiles=tiles_of(summary),
         plots=_plots(summary),
         images=_images(summary),
         worst=_worst(summary),
         flags=_flags(summary),
-        missing=summary.missing[:_MOST_MISSING],
-        more_missing=max(len(summary.missing) - _MOST_MISSING, 0),
+        missing=_missing(summary),
         used=_used(summary),
         parameters=_rows(summary.parameters),
         timings=_timings(summary),
@@ -84,12 +93,19 @@ def _environment() -> Any:
 
 
 def _title(summary: Any) -> str:
-    title = summary.recording.get("title")
+    title = summary.recording.get("title", summary.recording.get("name"))
     files = summary.recording.get("files") or ()
     if title is None and files:
         title = Path(str(files[0])).name
         title += f" and {count(len(files) - 1, 'more file')}" if len(files) > 1 else ""
     return "Motion correction" if title is None else str(title)
+
+
+def _below_headline(summary: Any) -> str:
+    """The verdict without what the headline says already, and with arrows."""
+    text = summary.verdict.removeprefix(_HEADLINES[summary.status]).lstrip(": ")
+    text = text.replace(" -> ", " \N{RIGHTWARDS ARROW} ")
+    return text[:1].upper() + text[1:]
 
 
 def _facts(summary: Any) -> list[tuple[str, str]]:
@@ -99,9 +115,10 @@ def _facts(summary: Any) -> list[tuple[str, str]]:
     if rate is not None:
         facts += [("Frame rate", f"{rate:g} Hz"), ("Duration", _duration(frames / rate))]
     size = summary.recording.get("pixel_size")
-    if size:
-        facts.append(("Pixel", f"{size:g} \N{MICRO SIGN}m" if isinstance(size, float) else size))
-    known = {"files", "frame_rate", "missing", "title", "pixel_size"}
+    if size is not None:
+        sides = dict.fromkeys(np.atleast_1d(size).tolist())  # one where they are the same
+        facts.append(("Pixel", "x".join(f"{side:g}" for side in sides) + " \N{MICRO SIGN}m"))
+    known = {"files", "frame_rate", "missing", "title", "name", "pixel_size"}
     facts += [
         (str(name).replace("_", " "), value)
         for name, value in summary.recording.items()
@@ -131,7 +148,7 @@ _PLOTS = {
     "similarity": (
         "Similarity of every frame",
         "Correlation with the mean image before, and with the template after. The line after "
-        "should lie above the one before. The axis leaves flagged frames out.",
+        "should lie above the one before. Flagged frames are left out.",
     ),
     "residual": (
         "Motion that is left",
@@ -181,7 +198,7 @@ def _images(summary: Any) -> list[dict[str, Any]]:
             "Active cells should be rounder and smaller after correction, not smeared.",
         ),
     }
-    pictures = figures.all_images(summary, figures.WIDE / 2)
+    pictures = figures.all_images(summary)
     rows = []
     for kind, (title, caption) in titles.items():
         if summary.valid is not None:
@@ -190,7 +207,7 @@ def _images(summary: Any) -> list[dict[str, Any]]:
             {
                 "when": when,
                 "alt": f"{title} {when} correction",
-                "uri": _uri(figures.png(pictures[f"{kind}-{when}"])),
+                "uri": _uri(figures.png(pictures[f"{kind}-{when}"], _IMAGE_DPI)),
             }
             for when in ("before", "after")
         ]
@@ -245,10 +262,29 @@ def _flags(summary: Any) -> list[dict[str, str]]:
                 "meaning": FLAGS[name].meaning if name in FLAGS else "",
                 "count": f"{number:,}",
                 "share": percent(number / summary.shape[0]),
-                "frames": ranges_text(flag),
+                "frames": indices_text(np.flatnonzero(flag)),
             }
         )
     return rows
+
+
+def _missing(summary: Any) -> dict[str, Any]:
+    """Missing frames: those of a file that have the same reason in one row."""
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for file, frame, reason in summary.missing:
+        groups.setdefault((str(file), str(reason)), []).append(frame)
+    rows = [
+        {"file": file, "frames": _indices_text(frames), "reason": reason}
+        for (file, reason), frames in groups.items()
+    ]
+    return {"rows": rows[:_MOST_MISSING], "more": max(len(rows) - _MOST_MISSING, 0)}
+
+
+def _indices_text(frames: list[Any]) -> str:
+    """Indices as ranges; what is no index as it is."""
+    if not all(isinstance(k, (int, np.integer)) and k >= 0 for k in frames):
+        return ", ".join("" if k is None else str(k) for k in frames[:_MOST_MISSING])
+    return indices_text(sorted({int(k) for k in frames}))
 
 
 def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:

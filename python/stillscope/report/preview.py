@@ -23,7 +23,7 @@ _CONTRAST = (0.5, 99.8)  # percentiles that become black and white
 _LOOKED_AT = 24  # frames of which the contrast is found
 _GAP = 4  # px between the two
 _LABEL = 22  # px: height of the line of text
-_MOST_WIDTH = 1920  # px of the picture: larger frames are binned
+_MOST_WIDTH = 1600  # px of the picture: larger frames are binned
 
 
 def write_preview(
@@ -128,9 +128,9 @@ def _add_stream(
     rate = Fraction(frame_rate).limit_denominator(10_000)
     try:
         # Everybody's player takes this; FFmpeg may have been built without it.
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "20"})
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "26", "preset": "veryfast"})
     except (av.FFmpegError, ValueError):
-        stream = container.add_stream("mpeg4", rate=rate, options={"qscale": "4"})
+        stream = container.add_stream("mpeg4", rate=rate, options={"qscale": "6"})
     stream.height, stream.width = shape
     stream.pix_fmt = "yuv420p"
     if n_threads is not None:
@@ -208,33 +208,51 @@ def _labels(wanted: bool | None, motion: MotionEstimate) -> _Labels | None:
 
 
 class _Labels:
-    """A line of text above the picture."""
+    """A line of text above the picture, white on black."""
+
+    _FIRST, _LAST = " ", "~"  # of the characters
+    _WIDTH = 8  # px of a character
+    _EM = 0.602  # its width over the size of the font, DejaVu Sans Mono
 
     def __init__(self, motion: MotionEstimate) -> None:
-        from .figures import import_matplotlib
-
-        self._figure_type, self._canvas_type = import_matplotlib()
         self._flags = {} if motion.quality is None else motion.quality.flags
         self._flagged = flagged_frames(motion)
-        self._figure: Any = None
+        self._characters = self._draw_characters()
+
+    def _draw_characters(self) -> np.ndarray:
+        """All characters side by side: drawn once, since to draw a text takes 15 ms."""
+        from .figures import import_matplotlib
+
+        figure_type, canvas_type = import_matplotlib()
+        characters = [chr(k) for k in range(ord(self._FIRST), ord(self._LAST) + 1)]
+        width = len(characters) * self._WIDTH
+        # 72 dots an inch: a point is a pixel.
+        figure = figure_type(figsize=(width / 72, _LABEL / 72), dpi=72, facecolor="black")
+        canvas = canvas_type(figure)
+        style = {"fontsize": self._WIDTH / self._EM, "fontfamily": "DejaVu Sans Mono"}
+        for k, character in enumerate(characters):
+            figure.text(
+                k / len(characters), 0.28, character, color="white", parse_math=False, **style
+            )
+        canvas.draw()
+        return np.array(np.asarray(canvas.buffer_rgba())[:_LABEL, :width, 0])
 
     def above(self, picture: np.ndarray, frame: int) -> np.ndarray:
-        text = f"before: frame {frame}"
+        text = f"before  frame {frame}"
         if self._flagged[frame]:
             names = (name.replace("_", " ") for name, flag in self._flags.items() if flag[frame])
-            text += f", {', '.join(names)}"
-        return np.concatenate([self._line(text, picture.shape[1]), picture])
+            text += f"  {', '.join(names)}"
+        line = np.zeros((_LABEL, picture.shape[1]), np.uint8)
+        half = (picture.shape[1] - _GAP) // 2
+        self._write(line[:, :half], text)
+        self._write(line[:, half + _GAP :], "after")
+        return np.concatenate([line, picture])
 
-    def _line(self, text: str, width: int) -> np.ndarray:
-        if self._figure is None:
-            # 72 dots an inch: a point is a pixel.
-            self._figure = self._figure_type(figsize=(width / 72, _LABEL / 72), dpi=72)
-            self._canvas = self._canvas_type(self._figure)
-            style = {"color": "white", "fontsize": 13, "va": "center"}
-            self._figure.set_facecolor("black")
-            self._before = self._figure.text(6 / width, 0.5, "", **style)
-            self._figure.text(0.5 + (_GAP / 2 + 6) / width, 0.5, "after", **style)
-        self._before.set_text(text)
-        self._canvas.draw()
-        line = np.asarray(self._canvas.buffer_rgba())[..., 0]
-        return np.ascontiguousarray(line[:_LABEL, :width])
+    def _write(self, line: np.ndarray, text: str) -> None:
+        """As much of the text as there is room for."""
+        for k, character in enumerate(text):
+            left = (k + 1) * self._WIDTH
+            at = (ord(character) - ord(self._FIRST)) * self._WIDTH
+            if left + self._WIDTH > line.shape[1]:
+                return
+            line[:, left : left + self._WIDTH] = self._characters[:, at : at + self._WIDTH]

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from ..movie import estimate_motion
 
 
 class Snippet(NamedTuple):
@@ -14,20 +17,29 @@ class Snippet(NamedTuple):
     code: str
 
 
-_MOVIES = {
-    ".zarr": "import xarray as xr\n\nmovie = xr.open_zarr({path})",
-    ".nc": "import xarray as xr\n\nmovie = xr.open_dataset({path})",
-    ".npy": 'import numpy as np\n\nmovie = np.load({path}, mmap_mode="r")',
-    ".tif": "import tifffile\n\nmovie = tifffile.imread({path})",
-    ".tiff": "import tifffile\n\nmovie = tifffile.imread({path})",
-    ".avi": "from stillscope.video import read_movie\n\nmovie, frame_rate = read_movie({path})",
-}
-_MOTIONS = {
-    ".zarr": "import xarray as xr\n\nmotion = xr.open_zarr({path})",
-    ".nc": "import xarray as xr\n\nmotion = xr.open_dataset({path})",
-    ".npy": "import numpy as np\n\nshifts = np.load({path})",
-    ".csv": 'import numpy as np\n\nshifts = np.loadtxt({path}, delimiter=",", skiprows=1)',
-}
+_XARRAY = """\
+import xarray as xr
+
+movie = xr.open_zarr({path})[{variable}]  # frame, height, width"""
+
+_ANY_MOVIE = """\
+import stillscope
+
+movie = stillscope.open_movie({path})
+first = movie[:100]  # a NumPy array"""
+
+_MOTION = """\
+import stillscope
+
+motion = stillscope.load_motion({path})
+motion.shifts, motion.quality, motion.valid
+another = stillscope.apply_motion(other_channel, motion)"""
+
+_CSV = """\
+import numpy as np
+
+shifts = np.loadtxt({path}, delimiter=",", skiprows=1, usecols=(1, 2))  # height, width [px]"""
+
 _AGAIN = """\
 import stillscope
 
@@ -38,24 +50,49 @@ corrected = stillscope.apply_motion(movie, motion)"""
 def snippets_of(summary: Any) -> list[Snippet]:
     """How to open the results, and how to make them again."""
     items = []
-    for role, title, known in (
-        ("movie", "Open the corrected movie", _MOVIES),
-        ("motion", "Open the shifts", _MOTIONS),
-    ):
-        path = summary.outputs.get(role)
-        template = known.get(Path(str(path)).suffix.lower()) if path is not None else None
-        if template is not None:
-            items.append(Snippet(title, template.format(path=repr(str(path)))))
-    options = "".join(
-        f", {name}={value!r}"
-        for name, value in summary.parameters.items()
-        if name.isidentifier() and isinstance(value, (str, int, float, bool))
-    )
-    code = _AGAIN.format(options=options)
-    if summary.valid is not None:
-        rows, columns = summary.valid
-        code += (
-            f"\ncropped = corrected[:, {rows.start}:{rows.stop}, {columns.start}:{columns.stop}]"
-        )
-    items.append(Snippet("Do it again, in memory", code))
+    by_kind = {_kind(role, path): Path(path) for role, path in summary.outputs.items()}
+    movie = by_kind.get("movie")
+    if movie is not None:
+        template = _XARRAY if movie.suffix.lower() == ".zarr" else _ANY_MOVIE
+        code = template.format(path=repr(str(movie)), variable=repr(movie.stem))
+        if summary.valid is not None:
+            code += f"\ncropped = movie[{_crop(summary.valid)}]"
+        items.append(Snippet("Open the corrected movie", code))
+    if "motion" in by_kind:
+        code = _MOTION.format(path=repr(str(by_kind["motion"])))
+        items.append(Snippet("Open the shifts, and apply them to another channel", code))
+    elif "csv" in by_kind:
+        items.append(Snippet("Open the shifts", _CSV.format(path=repr(str(by_kind["csv"])))))
+    if not items:
+        code = _AGAIN.format(options=_options(summary.parameters))
+        if summary.valid is not None:
+            code += f"\ncropped = corrected[{_crop(summary.valid)}]"
+        items.append(Snippet("Do it again, in memory", code))
     return items
+
+
+def _options(parameters: dict[str, Any]) -> str:
+    """Those that `estimate_motion` takes, as arguments."""
+    known = set(inspect.signature(estimate_motion).parameters)
+    return "".join(
+        f", {name}={value!r}"
+        for name, value in parameters.items()
+        if name in known and isinstance(value, (str, int, float, bool))
+    )
+
+
+def _kind(role: Any, path: Any) -> str:
+    """What an output is: ``movie``, ``motion``, ``csv`` or something else."""
+    name = Path(path).name.lower()
+    if name.endswith(".csv"):
+        return "csv"
+    if role in ("motion", "shifts") or name.endswith((".shifts.zarr", ".shifts.nc")):
+        return "motion"
+    if name.endswith((".html", ".mp4", ".png")):
+        return str(role)
+    return "movie"
+
+
+def _crop(valid: tuple[slice, slice]) -> str:
+    rows, columns = valid
+    return f":, {rows.start}:{rows.stop}, {columns.start}:{columns.stop}"

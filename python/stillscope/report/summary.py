@@ -369,14 +369,15 @@ def summarise(
         The same, corrected; None: made from ``source`` as it is read.
     motion : MotionEstimate
     recording : dict or None
-        Of the source, all optional: ``files`` (list), ``frame_rate`` (Hz), ``pixel_size`` (um),
-        ``missing`` (list of file, frame, reason), ``title``; others are shown as they are.
+        Of the source, all optional: ``name``, ``files`` (list), ``frame_rate`` (Hz), ``pixel_size``
+        (um: a number, or height and width), ``missing`` (list of file, frame, reason); others are
+        shown as they are.
     parameters : dict or None
         Options of the estimate and of applying it, by name.
     timings : dict or None
         Seconds that each stage took, by name.
     outputs : dict or None
-        What was written, by role: ``movie`` and ``motion`` are shown with code that opens them.
+        Paths of what was written, by role; shown, with code that opens the movie and the shifts.
     n_threads : int or None
         As in `estimate_motion`. The result does not depend on it.
     progress : callable or None

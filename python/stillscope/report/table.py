@@ -188,7 +188,10 @@ def _number(value: float, digits: int = 2) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "none"
+    """Three digits that count."""
+    if not math.isfinite(value):
+        return "none"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
 def _plain(value: float) -> float | None:

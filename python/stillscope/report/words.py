@@ -198,9 +198,14 @@ def ranges(flag: np.ndarray) -> list[tuple[int, int]]:
     return [(int(first), int(end) - 1) for first, end in zip(edges[::2], edges[1::2])]
 
 
-def ranges_text(flag: np.ndarray, most: int = 40) -> str:
-    """The runs of True as ``3, 7-12, ...``."""
-    runs = ranges(flag)
+def indices_text(indices: Any, most: int = 40) -> str:
+    """Rising indices as ``3, 7-12, ...``."""
+    indices = np.asarray(indices, np.int64)
+    if not indices.size:
+        return ""
+    steps = np.flatnonzero(np.diff(indices) > 1)
+    firsts, lasts = indices[np.r_[0, steps + 1]], indices[np.r_[steps, len(indices) - 1]]
+    runs = list(zip(firsts.tolist(), lasts.tolist()))
     text = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs[:most])
     rest = sum(b - a + 1 for a, b in runs[most:])
-    return text + (f" and {count(rest, 'frame')} in {count(len(runs) - most, 'run')}" if rest else "")
+    return text + (f" and {rest:,} more" if rest else "")

@@ -90,11 +90,10 @@ def _reason(motion: Any, k: int) -> str:
     words = [f"{name}: {FLAGS[name].meaning}" if name in FLAGS else name for name in flags]
     if not flags:
         words = ["no flag, but one of the least similar to the template"]
-    figures = f"similarity {quality.similarity_before[k]:.3f} to {quality.similarity[k]:.3f}"
-    if quality.interpolated[k]:
-        figures += "; its shift lies between its neighbours'"
     text = "; ".join(words)
-    return f"{text[0].upper()}{text[1:]}. ({figures[0].upper()}{figures[1:]}.)"
+    text = f"{text[0].upper()}{text[1:]}. Similarity {quality.similarity_before[k]:.3f} before, "
+    text += f"{quality.similarity[k]:.3f} after."
+    return text + " Its shift lies between its neighbours'." if quality.interpolated[k] else text
 
 
 def look_at(motion: Any, k: int, frame: np.ndarray, moved: np.ndarray | None, why: str,
