@@ -17,6 +17,9 @@ _LIBRARIES = {
     "h5py": ("h5py", "hdf5"),
     "xarray": ("xarray", "xarray"),
     "matplotlib": ("matplotlib", "report"),
+    "jinja2": ("Jinja2", "report"),
+    "tqdm.auto": ("tqdm", "progress"),
+    "distributed": ("distributed", "cluster"),
 }
 
 

@@ -62,6 +62,20 @@ class Job:
             self.release()
             raise
 
+    @classmethod
+    def attach(cls, destination: Path) -> Job:
+        """The job that another process holds, which waits for this one."""
+        self = cls.__new__(cls)
+        self.destination = destination
+        self.folder = destination.with_name(destination.name + _SUFFIX)
+        self._lock = -1
+        self.reload()
+        return self
+
+    def reload(self) -> None:
+        """Takes over what others have noted."""
+        self.state: dict[str, Any] = read_json(self.folder / _STATE) or {}
+
     def _acquire(self) -> None:
         import fcntl
 
@@ -103,7 +117,7 @@ class Job:
             self._clear()
         if read_json(self.folder / _REQUEST) is None:
             write_json(self.folder / _REQUEST, request)
-        self.state: dict[str, Any] = read_json(self.folder / _STATE) or {}
+        self.reload()
         #: Whether an interrupted run has left something to go on from.
         self.is_resumed = bool(self.state)
 

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,11 @@ class Applying:
         )  # fmt: skip
 
 
+def movie_name(fmt: str | None) -> str:
+    """Of the movie while it is made."""
+    return "movie" + {"zarr": ".zarr", "tiff": ".tif", "avi": ".avi", None: ""}[fmt]
+
+
 @dataclass
 class MovieStage:
     """The corrected movie, written run by run."""
@@ -139,13 +144,10 @@ class MovieStage:
     n_threads: int | None
     memory: int
     reads_ahead: bool
-    timings: dict[str, float] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
-        return self.job.path("movie" + {"zarr": ".zarr", "tiff": ".tif", "avi": ".avi"}[
-            self.spec.format
-        ])  # fmt: skip
+        return self.job.path(movie_name(self.spec.format))
 
     def __call__(self, frames: Any, shifts: np.ndarray, progress: Progress) -> None:
         if self.job.state.get("finished"):
