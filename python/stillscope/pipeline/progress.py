@@ -55,3 +55,45 @@ def as_progress(value: Any) -> Progress:
     if value is False:
         return Progress()
     raise TypeError(f"progress: expected True, False or None, got {value!r}")
+
+
+class PassBars:
+    """A bar for each reading of a movie, which is told what is read.
+
+    Parameters
+    ----------
+    progress : Progress
+    frames : int
+        Of the movie.
+    name : str
+        Of the bars, which are numbered.
+    """
+
+    def __init__(self, progress: Progress, frames: int, name: str = "estimate") -> None:
+        self._progress, self._frames, self._name = progress, frames, name
+        self._passes = 0
+        self._stage: Any = None
+        self._advance: Callable[[int], None] = lambda count: None
+        self._at = -1
+
+    def read(self, begin: int, end: int) -> None:
+        """Frames `begin` to `end` (excluded) are read. Going back begins another reading."""
+        if self._stage is None or begin < self._at:
+            self._close()
+            self._passes += 1
+            self._stage = self._progress.stage(f"{self._name} {self._passes}", self._frames)
+            self._advance = self._stage.__enter__()
+            self._advance(begin)
+        self._at = end
+        self._advance(end - begin)
+
+    def _close(self) -> None:
+        if self._stage is not None:
+            self._stage.__exit__(None, None, None)
+            self._stage = None
+
+    def __enter__(self) -> PassBars:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._close()

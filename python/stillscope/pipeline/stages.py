@@ -20,7 +20,7 @@ from ..io.writers import MovieSpec, open_writer
 from ..movie import apply_motion, movie_settings, run_estimate
 from ..result import MotionEstimate
 from .job import Job
-from .progress import Progress
+from .progress import PassBars, Progress
 from .read_ahead import ReadAhead
 
 _SHIFTS, _CSV, _CHECKPOINT = "shifts.zarr", "shifts.csv", "estimate.checkpoint"
@@ -64,7 +64,7 @@ def estimate(
 ) -> MotionEstimate:
     """The motion, which is in the job's folder then; read from there where it is already."""
     if not job.state.get("estimated"):
-        with _PassBars(progress, frames.shape[0]) as bars:
+        with PassBars(progress, frames.shape[0]) as bars:
             with ReadAhead(frames, bars.read, is_ahead=reads_ahead) as movie:
                 source = FrameSource(movie, "source")
                 settings = movie_settings(source, **options)
@@ -77,38 +77,6 @@ def estimate(
         job.note(estimated=True)
         remove(job.path(_CHECKPOINT))
     return load_motion(job.path(_SHIFTS))
-
-
-class _PassBars:
-    """A bar for each reading of the movie."""
-
-    def __init__(self, progress: Progress, frames: int) -> None:
-        self._progress, self._frames = progress, frames
-        self._passes = 0
-        self._stage: Any = None
-        self._advance: Callable[[int], None] = lambda count: None
-        self._at = -1
-
-    def read(self, begin: int, end: int) -> None:
-        if self._stage is None or begin < self._at:
-            self._close()
-            self._passes += 1
-            self._stage = self._progress.stage(f"estimate {self._passes}", self._frames)
-            self._advance = self._stage.__enter__()
-            self._advance(begin)
-        self._at = end
-        self._advance(end - begin)
-
-    def _close(self) -> None:
-        if self._stage is not None:
-            self._stage.__exit__(None, None, None)
-            self._stage = None
-
-    def __enter__(self) -> _PassBars:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._close()
 
 
 @dataclass(frozen=True)
