@@ -30,6 +30,7 @@ except ImportError as error:
     ) from error
 
 from . import _check, _core, _mesh, _mesh_tree
+from . import accessor as _accessor  # noqa: F401 - movie.stillscope of every DataArray
 from ._source import FrameSource as _FrameSource
 from .movie import estimate_motion as _estimate_movie
 from .movie import estimate_settings as _estimate_settings

@@ -206,6 +206,30 @@ class MotionEstimate:
             residual_motion(movie, **how), residual_motion(movie, self.shifts, **how)
         )
 
+    def to_xarray(self) -> Any:
+        """All of it as an `xarray.Dataset`, of the variables that the file of shifts has.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``motion`` (frame, shift_dim), px, which minian's ``visualize_motion`` and
+            ``apply_transform`` take; ``quality_...`` (frame); ``template...`` (height, width). What
+            is no array is in the attributes. Frames are numbered from 0. It has memory of its own.
+
+        Raises
+        ------
+        ImportError
+            Where xarray is missing.
+        """
+        from .io.extras import import_extra
+        from .io.motion_file import attributes_of, variables_of
+
+        xarray = import_extra("xarray", "MotionEstimate.to_xarray")
+        dataset = xarray.Dataset(variables_of(self), attrs=attributes_of(self)).copy(deep=True)
+        for name in {"motion", "quality_uncertainty"} & set(dataset):
+            dataset[name].attrs["units"] = "px"
+        return dataset
+
     def _similarity(self) -> str:
         good = ~self.quality.flagged
         before = self.quality.similarity_before[good].mean()
