@@ -148,5 +148,5 @@ def _numbers(value, count):
 
 
 def _listed(arrays):
-    few = [f"{name} {tuple(array.shape)}" for name, array in list(arrays.items())[:20]]
+    few = [f"{name} {tuple(array.shape)}" for name, array in sorted(arrays.items())[:20]]
     return ", ".join(few) + (", ..." if len(arrays) > 20 else "") if few else "no arrays"

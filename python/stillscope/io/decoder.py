@@ -5,8 +5,9 @@ Files may be damaged, and libraries that decode them may crash, hang or ask for 
 when they are. Here that costs a process that is easily started again.
 
 Requests come on standard input, a line of JSON each. Answers go to standard output: lengths of a
-head and a body, the head (JSON), the body (pixels). An answer ends with a head that says ``done``
-or ``error``. Between requests the process decodes ahead of what was last asked for.
+head and a body, the head (JSON), the body (pixels). The first head says ``ready``, the last one of
+an answer ``done`` or ``error``. Between requests the process decodes ahead of what was last asked
+for.
 """
 
 from __future__ import annotations
@@ -240,6 +241,7 @@ def main():
     _guard_memory()
     output = _Output()
     server = _Server(output)
+    output.send({"ready": True})
     requests = b""
     while True:
         while b"\n" not in requests:

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["BadFile", "Event", "MOST_PIXELS", "luma"]
+__all__ = ["BadFile", "Event", "MOST_PIXELS"]
 
 MOST_PIXELS = 1 << 28  # of a frame; more is taken for a lie of the header
-_LUMA = np.array([299, 587, 114], np.uint32)  # per mille of R, G, B (ITU-R BT.601)
 
 
 class BadFile(Exception):
@@ -51,11 +50,3 @@ class Event(NamedTuple):
     def kind(self) -> list:
         """Height, width, dtype (as a string) of the pixels."""
         return self.size(self.frame)
-
-
-def luma(rgb: np.ndarray) -> np.ndarray:
-    """The brightness of RGB pixels ``(height, width, 3)`` of uint8 or uint16, rounded.
-
-    It is exact where R = G = B.
-    """
-    return ((rgb @ _LUMA + 500) // 1000).astype(rgb.dtype)

@@ -75,10 +75,10 @@ def _nwb_numbers(root, name):
     series = root[name].parent
     if "starting_time" in series and "rate" in series["starting_time"].attrs:
         about["frame_rate"] = float(series["starting_time"].attrs["rate"])
-    elif "timestamps" in series and series["timestamps"].ndim == 1 and len(series["timestamps"]) > 1:
-        step = float(np.median(np.diff(series["timestamps"][:1000])))
-        if step > 0:
-            about["frame_rate"] = 1 / step
+    elif "timestamps" in series and series["timestamps"].ndim == 1:
+        steps = np.diff(series["timestamps"][:1000])
+        if len(steps) and np.median(steps) > 0:
+            about["frame_rate"] = 1 / float(np.median(steps))
     spacing = series.get("imaging_plane/grid_spacing")
     if spacing is not None and spacing.shape and spacing.shape[0] >= 2:
         unit = spacing.attrs.get("unit", "meters")

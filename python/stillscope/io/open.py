@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _check
 from .decoded import DecodedPart
 from .extras import require_extra
 from .files import find_files
@@ -38,9 +40,9 @@ def open_movie(
     Parameters
     ----------
     source : path or sequence of paths
-        Videos, TIFF, ``.npy``, HDF5 (``.h5``, ``.hdf5``, ``.nwb``, ``.mat``) files, zarr folders, or
-        folders of which all movies are taken. Several are joined in natural order (msCam2 before
-        msCam10).
+        Videos, TIFF, ``.npy``, HDF5 (``.h5``, ``.hdf5``, ``.nwb``, ``.mat``) files, zarr folders,
+        or folders of which all movies are taken. Several are joined in natural order (msCam2
+        before msCam10).
     dataset : str or None
         Which array of a zarr group or HDF5 file; of a TIFF hyperstack with several channels or
         planes, which one, such as ``"C0"`` or ``"C0,Z3"``. None: the only one.
@@ -81,12 +83,16 @@ def open_movie(
     >>> recording = stillscope.open_movie("mouse1/")
     >>> motion = stillscope.estimate_motion(recording)
     """
-    frame_rate = _frame_rate(frame_rate)
-    pixel_size = _pixel_size(pixel_size)
-    if n_threads is not None and n_threads < 1:
-        raise ValueError(f"n_threads: expected None or at least 1, got {n_threads}")
-    if not timeout > 0:
-        raise ValueError(f"timeout: expected a number above 0, got {timeout}")
+    frame_rate = _check.optional_number(frame_rate, "frame_rate")
+    timeout = _check.number(timeout, "timeout")
+    for name, value in (("frame_rate", frame_rate), ("timeout", timeout)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name}: expected a number above 0, got {value}")
+    if pixel_size is not None:
+        pixel_size = _check.positive_pair(pixel_size, "pixel_size")
+    check = _check.boolean(check, "check")
+    if n_threads is not None:
+        n_threads = _check.integer(n_threads, "n_threads", 1)
     kind, files = find_files(source)
     if dataset is not None and kind in ("video", "npy"):
         raise ValueError(f"dataset: expected None for {kind} files, got {dataset!r}")
@@ -189,21 +195,3 @@ def _name(source, files):
         path = Path(source).resolve()
         return path.name if path.is_dir() and path not in files else path.stem
     return files[0].stem if len(files) == 1 else files[0].resolve().parent.name
-
-
-def _frame_rate(value):
-    if value is None:
-        return None
-    value = float(value)
-    if not 0 < value < float("inf"):
-        raise ValueError(f"frame_rate: expected a number above 0, got {value}")
-    return value
-
-
-def _pixel_size(value):
-    if value is None:
-        return None
-    pair = np.array(np.broadcast_to(np.asarray(value, float), 2))
-    if not (np.isfinite(pair) & (pair > 0)).all():
-        raise ValueError(f"pixel_size: expected numbers above 0, got {value!r}")
-    return float(pair[0]), float(pair[1])

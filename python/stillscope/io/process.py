@@ -103,14 +103,15 @@ class DecoderProcess:
             If the process ends, or hangs.
         FileError
             If the file can't be read.
+        OSError
+            If the process can't be started.
         """
         is_done = False
         try:
             self._start()
             self._write(json.dumps({**question, "threads": self.n_threads}).encode() + b"\n")
             while True:
-                head_size, body_size = _LENGTHS.unpack(self._read(_LENGTHS.size))
-                head = json.loads(self._read(head_size))
+                head, body_size = self._read_head()
                 body = b""
                 if body_size:
                     memory = place(head, body_size)
@@ -157,6 +158,14 @@ class DecoderProcess:
             fcntl.fcntl(self._process.stdout, _SET_PIPE_SIZE, _PIPE_BYTES)
         except (ImportError, OSError):  # only faster
             pass
+        try:
+            self._read_head()
+        except DecoderDied as death:
+            raise OSError(f"the decoder process can't be started: {death}") from None
+
+    def _read_head(self):
+        head_size, body_size = _LENGTHS.unpack(self._read(_LENGTHS.size))
+        return json.loads(self._read(head_size)), body_size
 
     def _write(self, data):
         try:

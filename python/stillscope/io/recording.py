@@ -92,7 +92,7 @@ class Recording:
 
     @property
     def is_exact(self) -> bool:
-        """Whether ``shape`` and ``missing`` are known for certain; see ``check`` of ``open_movie``."""
+        """Whether ``shape`` and ``missing`` are certain; see ``check`` of ``open_movie``."""
         return all(part.is_exact for part in self._parts)
 
     def __len__(self) -> int:
@@ -128,7 +128,8 @@ class Recording:
                 local = int(local)
         picked = self._gather(wanted)[(local, *rest)]
         # A copy, so that one pixel of each frame does not keep all of them in memory.
-        return picked if picked.base is None or picked.nbytes > picked.base.nbytes // 2 else picked.copy()
+        is_small = picked.base is not None and 2 * picked.nbytes <= picked.base.nbytes
+        return picked.copy() if is_small else picked
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for block in self.blocks(16):
@@ -227,6 +228,7 @@ def _indices(key, count):
         raise IndexError(f"index: expected whole numbers, slices or booleans, got {key!r}")
     low, high = int(array.min()), int(array.max())
     if low < -count or high >= count:
-        raise IndexError(f"index: expected {-count} to {count - 1}, got {low if low < -count else high}")
+        given = low if low < -count else high
+        raise IndexError(f"index: expected {-count} to {count - 1}, got {given}")
     array = array.astype(np.int64)
     return np.where(array < 0, array + count, array)

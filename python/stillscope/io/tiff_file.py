@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from stillscope.io.events import MOST_PIXELS, BadFile, Event, luma
+from stillscope.io.events import MOST_PIXELS, BadFile, Event
+from stillscope.io.pixels import luma
 from stillscope.io.tiff_numbers import stated_numbers
 
 __all__ = ["TiffMovie"]

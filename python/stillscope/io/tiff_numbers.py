@@ -25,7 +25,7 @@ def stated_numbers(tif: Any) -> dict[str, Any]:
         ``frame_rate`` [Hz] and ``pixel_size`` (height, width) [um]; None where it is not stated.
     """
     about: dict[str, Any] = {"frame_rate": None, "pixel_size": None}
-    for stated in (_imagej, _ome, _scanimage):
+    for stated in (_imagej, _ome, _scanimage, _shaped):
         try:
             found = stated(tif)
         except Exception:  # damaged, or of a form not seen before: as if nothing was stated
@@ -82,3 +82,17 @@ def _scanimage(tif):
         return None
     rate = (tif.scanimage_metadata or {}).get("FrameData", {}).get("SI.hRoiManager.scanFrameRate")
     return {"frame_rate": float(rate)} if rate else None
+
+
+def _shaped(tif):
+    """Of tifffile, and so of stillscope."""
+    stated = (tif.shaped_metadata or ({},))[0]
+    about = {}
+    if stated.get("finterval"):
+        about["frame_rate"] = 1 / float(stated["finterval"])
+    elif stated.get("fps"):
+        about["frame_rate"] = float(stated["fps"])
+    sizes = [stated.get(f"PhysicalSize{axis}") for axis in "YX"]
+    if all(sizes):
+        about["pixel_size"] = tuple(map(float, sizes))
+    return about

@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 import av
-import numpy as np
 
-from stillscope.io.events import MOST_PIXELS, BadFile, Event, luma
+from stillscope.io.events import MOST_PIXELS, BadFile, Event
+from stillscope.io.packets import data_fault, read_log
+from stillscope.io.pixels import grey, grey_kind
 
 __all__ = ["VideoFile"]
 
 _DEMUX_RETRIES = 3
+_LONGEST_GAP = 1000  # frames; more are not dropped, their number is damaged
+_DROPPED = "dropped while recording, or lost"
 
 
 class _Trouble(Exception):
@@ -47,15 +49,20 @@ class VideoFile:
         self._skip = set(request["skip"])
         self._alive = alive
         self._container = self._mode = None
+        av.logging.restore_default_callback()  # to standard error, where _complaint reads it
         av.logging.set_libav_level(av.logging.ERROR)
         self._open("NONE")
         context = self._stream.codec_context
         self._codec = context.name
         # Whether a packet is a frame, and packets are in the order of frames.
         self._is_in_order = context.codec.intra_only or self._codec == "ffv1"
+        # In an AVI file the time of a frame is its number.
+        self._is_numbered = self._is_in_order and self._container.format.name == "avi"
         rate = self._stream.average_rate or self._stream.guessed_rate
         self._rate = float(rate) if rate and 0 < rate < 1_000_000 else None
         self._stated = self._stream.frames
+        self._habits = frozenset()
+        self._habits = self._faults_of_first_frame()
 
     def close(self) -> None:
         if self._container is not None:
@@ -75,13 +82,15 @@ class VideoFile:
     def count(self) -> list[list]:
         """All packets, not decoded: the mark of each, in the order of frames."""
         self._open("NONE")
-        marks = []
+        marks, last = [], None
         for packet in self._demux():
             self._alive()
             if isinstance(packet, str):
                 break
-            if packet.size or packet.dts is not None:
-                marks.append([_key(packet), packet.pos])
+            if not _is_end(packet):
+                marks += [[None, None]] * self._gap(last, packet)
+                last = _key(packet)
+                marks.append([last, packet.pos])
         if not self._is_in_order and all(key is not None for key, _ in marks):
             marks.sort()
         return marks
@@ -123,6 +132,25 @@ class VideoFile:
         context.thread_count = (self._threads or 0) if thread_type != "NONE" else 1
         context.options = {"max_pixels": str(MOST_PIXELS)}
 
+    def _faults_of_first_frame(self):
+        """What is said of the first frame, though it is given out: then it is the file's habit.
+
+        Some cameras write JPEG headers of their own.
+        """
+        for packet in self._demux():
+            if isinstance(packet, str):
+                break
+            self._alive()
+            try:
+                frames = packet.size and packet.decode()
+            except (av.FFmpegError, MemoryError):
+                frames = []
+            complaint = self._complaint()
+            if frames:
+                found = {"data": data_fault(packet, self._codec), "complaint": complaint}
+                return frozenset(name for name, fault in found.items() if fault)
+        return frozenset()
+
     def _fast(self, start, mark):
         """Frames at full speed, as long as nothing is wrong."""
         slot = 0 if mark is None else None
@@ -133,16 +161,16 @@ class VideoFile:
                 self._container.seek(mark[0], stream=self._stream)
             except av.FFmpegError:
                 raise _SeekFailed from None
-        fed, places = deque(), {}
+        fed, places, last = deque(), {}, None
         for packet in self._demux():
             if isinstance(packet, str):
                 raise _trouble(slot)
-            is_end = packet.size == 0 and packet.dts is None
-            if not is_end:
-                if _fault(packet):
+            if not _is_end(packet):
+                if self._fault(packet) or self._gap(last, packet):
                     raise _trouble(slot)
-                fed.append(_key(packet))
-                places[fed[-1]] = packet.pos
+                last = _key(packet)
+                fed.append(last)
+                places[last] = packet.pos
             try:
                 frames = packet.decode()
             except (av.FFmpegError, MemoryError):
@@ -152,7 +180,7 @@ class VideoFile:
                 place = places.pop(key, None)
                 if self._is_in_order and (not fed or key != fed.popleft()):
                     raise _trouble(slot)
-                if frame.is_corrupt or self._complained():
+                if frame.is_corrupt or self._complaint():
                     raise _trouble(slot)
                 if slot is None:
                     if key is not None and key < mark[0]:
@@ -170,16 +198,21 @@ class VideoFile:
     def _with_care(self, announce):
         """Frames, and what is wrong, packet by packet from the beginning."""
         self._open("SLICE")  # threads that are done when a packet is
-        self._complained()
+        self._complaint()
         slot = number = 0
-        broken = None  # the slot of a frame that later ones may refer to
+        broken = last = None  # a frame that later ones may refer to: slot, key
         for packet in self._demux():
             self._alive()
             if isinstance(packet, str):
                 yield Event(None, reason=packet)
                 continue
-            is_end = packet.size == 0 and packet.dts is None
-            frames, reason = [], None if is_end else _fault(packet)
+            is_end = _is_end(packet)
+            if not is_end:
+                for _ in range(self._gap(last, packet)):
+                    yield Event(slot, reason=_DROPPED)
+                    slot += 1
+                last = _key(packet)
+            frames, reason = [], None if is_end else self._fault(packet)
             if number in self._skip:
                 reason = "the decoder failed on it"
             if reason is None:
@@ -190,7 +223,7 @@ class VideoFile:
                     reason = getattr(error, "strerror", None) or "not enough memory"
                 if not is_end and reason is None and not frames and self._is_in_order:
                     reason = "no frame comes of it"
-            complaint = self._complained()
+            complaint = self._complaint()
             number += 1
             for frame in frames:
                 fault = complaint or ("the decoder says it is damaged" * frame.is_corrupt)
@@ -237,25 +270,34 @@ class VideoFile:
                 return
             yield packet
 
-    def _complained(self):
+    def _gap(self, last, packet):
+        """How many frames are missing between packets: an AVI file may hold empty ones for them."""
+        key = _key(packet)
+        if not self._is_numbered or last is None or key is None:
+            return 0
+        return key - last - 1 if 1 < key - last <= _LONGEST_GAP else 0
+
+    def _fault(self, packet):
+        """Why a packet is not to be decoded."""
+        if packet.size == 0:
+            # The decoder would take it for the end.
+            return _DROPPED
+        if packet.is_corrupt:
+            return "cut off"
+        return None if "data" in self._habits else data_fault(packet, self._codec)
+
+    def _complaint(self):
         """FFmpeg's complaint about the last frame, where the frame is given out all the same.
 
-        A frame of FFV1 whose checksum is wrong is patched with pixels of the one before. That is
-        told in the log alone, which is standard error, a file.
+        Wrong pixels are then patched with those of frames before: in FFV1 where a checksum is
+        wrong. That is told in the log alone, which is standard error, a file.
         """
-        try:
-            size = os.fstat(2).st_size
-        except OSError:
+        text = read_log()
+        # Codecs whose frames refer to others complain of much that is harmless.
+        if not text or not self._is_in_order or "complaint" in self._habits:
             return None
-        if not size:
-            return None
-        text = os.pread(2, 4096, 0).decode(errors="replace")
-        os.ftruncate(2, 0)
-        os.lseek(2, 0, os.SEEK_SET)
-        if self._codec != "ffv1" or "ffv1" not in text:
-            return None
-        line = next(line for line in text.splitlines() if "ffv1" in line)
-        return line.partition("]")[2].strip()[:100] or "checksum mismatch"
+        lines = [line for line in text.splitlines() if line.startswith(f"[{self._codec} @")]
+        return (lines[0].partition("]")[2].strip()[:100] or "damaged") if lines else None
 
 
 def _trouble(slot):
@@ -263,38 +305,15 @@ def _trouble(slot):
     return _SeekFailed() if slot is None else _Trouble(slot)
 
 
+def _is_end(packet):
+    """Whether it is the last one, which makes the decoder give out what it holds."""
+    return packet.size == 0 and packet.dts is None
+
+
 def _key(thing):
     """The time of a packet or frame, by which they are matched."""
     return thing.dts if thing.pts is None else thing.pts
 
 
-def _fault(packet):
-    """Why a packet is not to be decoded."""
-    if packet.size == 0:
-        # The decoder would take it for the end.
-        return "empty, a frame that was dropped while recording"
-    return "cut off" if packet.is_corrupt else None
-
-
 def _event(slot, frame, mark):
-    return Event(slot, frame, None, mark, _grey, _size)
-
-
-def _bits(frame):
-    bits = max(component.bits for component in frame.format.components)
-    if bits > 16:
-        raise ValueError(f"expected at most 16 bits a sample, got {frame.format.name}")
-    return bits
-
-
-def _size(frame):
-    return [frame.height, frame.width, np.dtype("u1" if _bits(frame) <= 8 else "u2").str]
-
-
-def _grey(frame):
-    """The frame's brightness: (height, width), uint8 or uint16."""
-    bits = _bits(frame)
-    if frame.format.is_rgb or frame.format.has_palette:
-        # Not left to FFmpeg, whose way from RGB to grey is not exact where R = G = B.
-        return luma(frame.to_ndarray(format="rgb24" if bits <= 8 else "rgb48le"))
-    return frame.to_ndarray(format="gray" if bits <= 8 else f"gray{bits}le")
+    return Event(slot, frame, None, mark, grey, grey_kind)
