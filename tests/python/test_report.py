@@ -12,8 +12,7 @@ import pytest
 from support import as_dtype, bilinear, in_new_process, moving_movie
 
 import stillscope
-from stillscope.report import Summary, SummaryBuilder, summarise, write_report
-from stillscope.report import summary as summary_module
+from stillscope.report import Summary, SummaryBuilder, gather, summarise, write_report
 from stillscope.report.accumulate import PixelStatistics, covered
 from stillscope.report.envelope import envelope, thinned
 from stillscope.report.words import advice_for, indices_text, percent
@@ -157,7 +156,7 @@ def test_streaming_gives_what_one_piece_gives(movie, motion, summary, monkeypatc
             self.read += range(run.start, run.stop)
             return movie[run]
 
-    monkeypatch.setattr(summary_module, "_RUN_BYTES", 3 * movie[0].nbytes)
+    monkeypatch.setattr(gather, "_RUN_BYTES", 3 * movie[0].nbytes)
     watched, steps = Watched(), []
     streamed = summarise(
         watched, None, motion, n_threads=2, progress=lambda done, of: steps.append((done, of))
@@ -185,6 +184,7 @@ def test_residual_motion_is_that_of_the_library(movie, options):
     whole = motion.residual_motion(movie, n_threads=1)
     frames = summary.residual.frames
     assert len(frames) == 7 and frames[0] == 0 and frames[-1] == _FRAMES - 1
+    assert not motion.quality.flagged[frames].any()
     np.testing.assert_array_equal(summary.residual.before, whole.before[frames])
     np.testing.assert_array_equal(summary.residual.after, whole.after[frames])
 
@@ -418,11 +418,22 @@ def test_pictures_as_files(tmp_path, summary):
     assert sorted(path.name for path in written) == sorted(
         f"{name}.png"
         for name in (
-            "shifts", "similarity", "residual", "displacement", "uncertainty", "mean-before",
-            "mean-after", "max-before", "max-after", "worst",
+            "overview", "shifts", "similarity", "residual", "displacement", "uncertainty",
+            "mean-before", "mean-after", "max-before", "max-after", "worst",
         )
     )  # fmt: skip
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+
+
+def test_overview_with_known_motion(summary):
+    pytest.importorskip("matplotlib")
+    from stillscope.report import overview_figure
+
+    figure = overview_figure(summary, truth=summary.motion.shifts + 3.0)
+    known, estimated = figure.axes[0].lines[:2]
+    np.testing.assert_allclose(known.get_ydata(), estimated.get_ydata())  # one constant removed
+    with pytest.raises(ValueError, match=r"truth: expected shape \(40, 2\)"):
+        overview_figure(summary, truth=np.zeros((3, 2)))
 
 
 def test_failed_write_keeps_the_old_page(tmp_path, summary, monkeypatch):
@@ -502,7 +513,8 @@ def test_envelope_keeps_extremes():
 
 def test_very_many_frames_draw_fast(tmp_path):
     pytest.importorskip("matplotlib")
-    from stillscope.report import figures
+    from stillscope.report.drawing import png
+    from stillscope.report.figures import all_figures
 
     motion = handmade_motion(200_000)
     image = np.zeros((40, 50))
@@ -513,7 +525,7 @@ def test_very_many_frames_draw_fast(tmp_path):
         recording={"frame_rate": 30.0},
     )  # fmt: skip
     start = time.perf_counter()
-    drawn = {name: figures.png(figure) for name, figure in figures.all_figures(summary).items()}
+    drawn = {name: png(figure) for name, figure in all_figures(summary).items()}
     assert time.perf_counter() - start < _DRAW_SECONDS
     assert set(drawn) == {"shifts", "similarity", "displacement", "uncertainty"}
     assert all(len(data) < 500_000 for data in drawn.values())

@@ -6,14 +6,16 @@
 side by side.
 """
 
-from .figures import write_figures
+from .figures import overview_figure, write_figures
+from .gather import SummaryBuilder, summarise
 from .page import write_report
 from .preview import write_preview
-from .summary import Summary, SummaryBuilder, summarise
+from .summary import Summary
 
 __all__ = [
     "Summary",
     "SummaryBuilder",
+    "overview_figure",
     "summarise",
     "write_figures",
     "write_preview",

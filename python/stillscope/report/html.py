@@ -7,8 +7,10 @@ import base64
 from html import escape
 from typing import Any
 
+from .drawing import png
 from .facts import crispness_of, judge
 from .table import figures_of
+from .traces import shifts_figure
 
 # Background and text of the word, readable on light and on dark notebooks.
 _COLORS = {
@@ -60,12 +62,10 @@ def _html(
 
 def _picture(motion: Any, frame_rate: float | None) -> str:
     try:
-        from . import figures
-
-        figure = figures.shifts_figure(motion, frame_rate=frame_rate, width=_NOTEBOOK_WIDTH)
+        figure = shifts_figure(motion, frame_rate=frame_rate, width=_NOTEBOOK_WIDTH)
     except ImportError:
         return ""
-    data = base64.b64encode(figures.png(figure)).decode()
+    data = base64.b64encode(png(figure)).decode()
     return (
         f'<img alt="Shifts of every frame" src="data:image/png;base64,{data}" '
         'style="width:100%;max-width:640px;background:white">'

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from . import figures
 from ._atomic import checked_path, write_bytes
+from .drawing import NARROW, WIDE, png
+from .figures import all_figures, all_images
+from .images import thumbnail_limits, thumbnail_png
 from .snippets import snippets_of
 from .table import tiles_of
 from .words import FLAGS, count, indices_text, percent
@@ -83,9 +85,7 @@ def _environment() -> Any:
     try:
         import jinja2
     except ImportError as error:
-        raise ImportError(
-            'the report needs jinja2: pip install "stillscope[report]"'
-        ) from error
+        raise ImportError('the report needs jinja2: pip install "stillscope[report]"') from error
     # File names and parameters come from outside: everything is escaped.
     return jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -152,8 +152,8 @@ _PLOTS = {
     ),
     "residual": (
         "Motion that is left",
-        "How far each frame of a sample lies from the template, by optical flow: another measure "
-        "than the estimate's. Noise counts as motion, so it does not fall to 0.",
+        "How far a frame lies from the template, by optical flow: another measure than the "
+        "estimate's. Noise counts as motion, so it does not fall to 0.",
     ),
     "displacement": (
         "How far the content moved",
@@ -168,8 +168,8 @@ _PLOTS = {
 
 def _plots(summary: Any) -> dict[str, dict[str, str]]:
     """Each plot for a wide and for a narrow window."""
-    wide = figures.all_figures(summary, figures.WIDE)
-    narrow = figures.all_figures(summary, figures.NARROW)
+    wide = all_figures(summary, WIDE)
+    narrow = all_figures(summary, NARROW)
     plots = {}
     for name, figure in wide.items():
         title, caption = _PLOTS[name]
@@ -177,12 +177,12 @@ def _plots(summary: Any) -> dict[str, dict[str, str]]:
             "title": title,
             "caption": caption,
             "alt": f"{title}: plot",
-            "wide": _uri(figures.png(figure)),
-            "narrow": _uri(figures.png(narrow[name])),
+            "wide": _uri(png(figure)),
+            "narrow": _uri(png(narrow[name])),
         }
     if "residual" in plots:
         sample = count(len(summary.residual.frames), "frame")
-        plots["residual"]["caption"] += f" {sample} of {summary.shape[0]:,}."
+        plots["residual"]["caption"] += f" {sample} of {summary.shape[0]:,} are measured."
     return plots
 
 
@@ -198,7 +198,7 @@ def _images(summary: Any) -> list[dict[str, Any]]:
             "Active cells should be rounder and smaller after correction, not smeared.",
         ),
     }
-    pictures = figures.all_images(summary)
+    pictures = all_images(summary)
     rows = []
     for kind, (title, caption) in titles.items():
         if summary.valid is not None:
@@ -207,7 +207,7 @@ def _images(summary: Any) -> list[dict[str, Any]]:
             {
                 "when": when,
                 "alt": f"{title} {when} correction",
-                "uri": _uri(figures.png(pictures[f"{kind}-{when}"], _IMAGE_DPI)),
+                "uri": _uri(png(pictures[f"{kind}-{when}"], _IMAGE_DPI)),
             }
             for when in ("before", "after")
         ]
@@ -222,20 +222,22 @@ def _used(summary: Any) -> str:
         return f"Of all {frames:,} frames." if frames > 1 else "Of the only frame."
     if used == 0:
         return "No frame has a shift: there is nothing to see."
-    left_out = "without flag" if summary.flagged.any() and not summary.flagged.all() else "with a shift"
+    left_out = (
+        "without flag" if summary.flagged.any() and not summary.flagged.all() else "with a shift"
+    )
     return f"Of the {used:,} of {frames:,} frames {left_out}."
 
 
 def _worst(summary: Any) -> list[dict[str, Any]]:
-    limits, most = figures.thumbnail_limits(summary.worst)
+    limits, most = thumbnail_limits(summary.worst)
     cards = []
     for item in summary.worst:
         pictures = [
-            ("as it is", figures.thumbnail_png(item.before, limits)),
-            ("moved", figures.thumbnail_png(item.after, limits)),
+            ("as it is", thumbnail_png(item.before, limits)),
+            ("moved", thumbnail_png(item.after, limits)),
             (
                 "less template",
-                figures.thumbnail_png(item.difference, (-most, most), signed=True),
+                thumbnail_png(item.difference, (-most, most), signed=True),
             ),
         ]
         cards.append(

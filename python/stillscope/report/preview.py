@@ -128,7 +128,9 @@ def _add_stream(
     rate = Fraction(frame_rate).limit_denominator(10_000)
     try:
         # Everybody's player takes this; FFmpeg may have been built without it.
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "26", "preset": "veryfast"})
+        stream = container.add_stream(
+            "libx264", rate=rate, options={"crf": "26", "preset": "veryfast"}
+        )
     except (av.FFmpegError, ValueError):
         stream = container.add_stream("mpeg4", rate=rate, options={"qscale": "6"})
     stream.height, stream.width = shape
@@ -221,7 +223,7 @@ class _Labels:
 
     def _draw_characters(self) -> np.ndarray:
         """All characters side by side: drawn once, since to draw a text takes 15 ms."""
-        from .figures import import_matplotlib
+        from .drawing import import_matplotlib
 
         figure_type, canvas_type = import_matplotlib()
         characters = [chr(k) for k in range(ord(self._FIRST), ord(self._LAST) + 1)]

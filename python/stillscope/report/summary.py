@@ -1,39 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report shows, gathered in one reading of the movie."""
+"""What a report shows."""
 
 from __future__ import annotations
 
-import datetime
-import platform
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import __version__, _check
-from .._source import FrameSource
-from ..movie import apply_motion
-from ..residual import residual_motion, seen_by, template_of
-from ..result import MotionEstimate, _crispness
-from . import worst
-from .accumulate import PixelStatistics, covered
-from .facts import (
-    crispness_of,
-    displacement_of,
-    flagged_frames,
-    is_filtered,
-    is_still,
-    judge,
-    used_frames,
-    valid_area,
-)
+from ..result import MotionEstimate
+from .facts import displacement_of, flagged_frames, is_filtered, is_still, valid_area
 from .table import Figure, figures_of, plain_figures
 from .words import Advice, advice_for
-
-_RUN_BYTES = 32 << 20  # of each movie in a run of frames
-_LEAST_SIDE = 16  # px: flow is not measured on less
+from .worst import WorstFrame
 
 
 class ResidualSample(NamedTuple):
@@ -73,7 +52,7 @@ class Summary:
         bool, one a frame: those that these images show. All that have a shift and no flag; where
         there are none, all that have a shift.
     residual : ResidualSample or None
-        None where frames are smaller than 16 px.
+        Of `used` frames. None where there are none, or where they are smaller than 16 px.
     worst : tuple of WorstFrame
     crispness : (float, float)
         Before and after: ``motion.crispness``; without refinement, that of the mean images here.
@@ -97,7 +76,7 @@ class Summary:
     max_after: np.ndarray
     used: np.ndarray
     residual: ResidualSample | None
-    worst: tuple[worst.WorstFrame, ...]
+    worst: tuple[WorstFrame, ...]
     crispness: tuple[float, float]
     recording: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -131,7 +110,7 @@ class Summary:
 
     @property
     def displacement(self) -> np.ndarray:
-        """float64, one a frame, px: how far from the median of those in use; NaN without a shift."""
+        """float64, one a frame, px: how far from the median of `used`; NaN without a shift."""
         return displacement_of(self.motion)
 
     @property
@@ -180,255 +159,3 @@ class Summary:
     def __repr__(self) -> str:
         frames, height, width = self.shape
         return f"<Summary: {frames} frames of {height}x{width}. {self.verdict}>"
-
-
-class SummaryBuilder:
-    """Gathers a `Summary` from runs of frames, for those who read the movie for other reasons.
-
-    Every frame is handed in once, in order; memory does not grow with their number.
-
-    Parameters
-    ----------
-    motion : MotionEstimate
-    shape : (int, int, int)
-        Frames, height and width of the movie.
-    dtype : numpy.dtype
-        Of the movie.
-    sample : int
-        Motion that is left is measured on at most so many frames, evenly spaced.
-    n_threads : int or None
-        As in `estimate_motion`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where the motion is not that of frames of this number and size.
-    """
-
-    def __init__(
-        self,
-        motion: MotionEstimate,
-        shape: tuple[int, int, int],
-        dtype: Any,
-        *,
-        sample: int = 300,
-        n_threads: int | None = None,
-    ) -> None:
-        if not hasattr(motion, "template"):
-            raise TypeError(f"motion: expected a MotionEstimate, got {type(motion).__name__}")
-        if len(motion.shifts) != shape[0]:
-            raise ValueError(
-                f"motion: expected one of {shape[0]} frames, as in the movie, "
-                f"got {len(motion.shifts)}"
-            )
-        self.shape = tuple(int(n) for n in shape)
-        self.dtype = np.dtype(dtype)
-        _check.real_dtype(self.dtype, "dtype")
-        frames, *size = self.shape
-        sample = _check.integer(sample, "sample", 1)
-        # A movie of another size is refused before it is read; a slice of nothing costs nothing.
-        seen_by(motion, np.broadcast_to(np.zeros((), self.dtype), (1, *size)), n_threads)
-        self._motion, self._n_threads = motion, n_threads
-        self._next = 0
-        self._used = used_frames(motion)
-        self._before: PixelStatistics | None = None
-        self._after: PixelStatistics | None = None
-        self._chosen = worst.choose(motion)
-        self._looked_at: dict[int, worst.WorstFrame] = {}
-        self._template = template_of(motion)
-        self._sample = np.unique(np.linspace(0, frames - 1, min(sample, frames)).round().astype(int))
-        if min(motion.template.shape) < _LEAST_SIDE:
-            self._sample = self._sample[:0]
-        self._residual = np.full((2, len(self._sample)), np.nan)
-
-    def add(self, before: np.ndarray, after: np.ndarray | None = None) -> None:
-        """Takes the next frames in.
-
-        Parameters
-        ----------
-        before : numpy.ndarray
-            ``(frame, height, width)``: the frames as they are.
-        after : numpy.ndarray or None
-            The same, corrected; made here where it is None.
-
-        Raises
-        ------
-        ValueError
-            Where shapes do not agree, or there are more frames than were announced.
-        """
-        first, end = self._next, self._next + len(before)
-        if before.shape[1:] != self.shape[1:] or end > self.shape[0]:
-            raise ValueError(
-                f"before: expected at most {self.shape[0] - first} frames of {self.shape[1:]}, "
-                f"got shape {before.shape}"
-            )
-        if after is not None and after.shape != before.shape:
-            raise ValueError(f"after: expected shape {before.shape}, got {after.shape}")
-        shifts = self._motion.shifts[first:end]
-        moved = after
-        if moved is None:
-            moved = apply_motion(before, shifts, n_threads=self._n_threads)
-        if self._before is None or self._after is None:
-            self._before = PixelStatistics(self.shape[1:], before.dtype)
-            self._after = PixelStatistics(self.shape[1:], moved.dtype)
-        for k in range(len(before)):
-            if self._used[first + k]:
-                self._before.add(before[k])
-                part = covered(shifts[k], self.shape[1:])
-                if part is not None:
-                    self._after.add(moved[k], part)
-            if first + k in self._chosen:
-                self._looked_at[first + k] = worst.look_at(
-                    self._motion, first + k, before[k], None if after is None else after[k],
-                    self._chosen[first + k], self._n_threads,
-                )  # fmt: skip
-        self._measure(before, first, end)
-        self._next = end
-
-    def _measure(self, before: np.ndarray, first: int, end: int) -> None:
-        """Motion that is left in those of these frames that are in the sample."""
-        here = np.flatnonzero((self._sample >= first) & (self._sample < end))
-        if not here.size:
-            return
-        frames = self._sample[here]
-        movie = seen_by(self._motion, before[frames - first], self._n_threads)
-        how = {"template": self._template, "n_threads": self._n_threads}
-        self._residual[0, here] = residual_motion(movie, **how)
-        self._residual[1, here] = residual_motion(movie, self._motion.shifts[frames], **how)
-
-    def finish(
-        self,
-        *,
-        recording: dict[str, Any] | None = None,
-        parameters: dict[str, Any] | None = None,
-        timings: dict[str, float] | None = None,
-        outputs: dict[str, Any] | None = None,
-    ) -> Summary:
-        """The summary; arguments as of `summarise`.
-
-        Raises
-        ------
-        ValueError
-            Where frames are still to come.
-        """
-        if self._next != self.shape[0]:
-            raise ValueError(f"frames: expected {self.shape[0]} of them, got {self._next}")
-        motion = self._motion
-        crispness = _crispness_of(motion, self._before.mean, self._after.mean)
-        status, verdict = judge(motion)
-        return Summary(
-            motion=motion,
-            shape=self.shape,
-            dtype=self.dtype,
-            status=status,
-            verdict=verdict,
-            mean_before=self._before.mean,
-            mean_after=self._after.mean,
-            max_before=self._before.max,
-            max_after=self._after.max,
-            used=self._used,
-            residual=ResidualSample(self._sample, *self._residual) if self._sample.size else None,
-            worst=tuple(self._looked_at[k] for k in self._chosen),
-            crispness=crispness,
-            recording=dict(recording or {}),
-            parameters=dict(parameters or {}),
-            timings=dict(timings or {}),
-            outputs=dict(outputs or {}),
-            versions={
-                "stillscope": __version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-                "system": f"{platform.system()} {platform.machine()}",
-            },
-            date=datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
-        )
-
-
-def summarise(
-    source: Any,
-    corrected: Any,
-    motion: MotionEstimate,
-    *,
-    recording: dict[str, Any] | None = None,
-    parameters: dict[str, Any] | None = None,
-    timings: dict[str, float] | None = None,
-    outputs: dict[str, Any] | None = None,
-    n_threads: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    sample: int = 300,
-) -> Summary:
-    """Gather what a report shows.
-
-    Each movie is read once, a few frames at a time: memory does not depend on the length.
-
-    Parameters
-    ----------
-    source : array_like
-        ``(frame, height, width)``, any real dtype: the movie as it was estimated. It is only read.
-    corrected : array_like or None
-        The same, corrected; None: made from ``source`` as it is read.
-    motion : MotionEstimate
-    recording : dict or None
-        Of the source, all optional: ``name``, ``files`` (list), ``frame_rate`` (Hz), ``pixel_size``
-        (um: a number, or height and width), ``missing`` (list of file, frame, reason); others are
-        shown as they are.
-    parameters : dict or None
-        Options of the estimate and of applying it, by name.
-    timings : dict or None
-        Seconds that each stage took, by name.
-    outputs : dict or None
-        Paths of what was written, by role; shown, with code that opens the movie and the shifts.
-    n_threads : int or None
-        As in `estimate_motion`. The result does not depend on it.
-    progress : callable or None
-        Called with the number of frames read and the number of all.
-    sample : int
-        Motion that is left is measured on at most so many frames, evenly spaced.
-
-    Returns
-    -------
-    Summary
-
-    Raises
-    ------
-    TypeError
-        Where an argument has the wrong type or a movie no real dtype.
-    ValueError
-        Where shapes do not agree.
-
-    Examples
-    --------
-    >>> motion = stillscope.estimate_motion(movie)
-    >>> summary = stillscope.report.summarise(movie, None, motion)
-    >>> stillscope.report.write_report("report.html", summary)
-    """
-    before = FrameSource(source, "source")
-    after = None if corrected is None else FrameSource(corrected, "corrected")
-    if after is not None and after.shape != before.shape:
-        raise ValueError(f"corrected: expected shape {before.shape}, got {after.shape}")
-    builder = SummaryBuilder(motion, before.shape, before.dtype, sample=sample, n_threads=n_threads)
-    frames, height, width = before.shape
-    run = max(1, min(256, _RUN_BYTES // (height * width * before.kernel_dtype.itemsize)))
-    for first in range(0, frames, run):
-        end = min(first + run, frames)
-        builder.add(before.read(first, end), None if after is None else after.read(first, end))
-        if progress is not None:
-            progress(end, frames)
-    return builder.finish(
-        recording=recording, parameters=parameters, timings=timings, outputs=outputs
-    )
-
-
-def _crispness_of(
-    motion: MotionEstimate, before: np.ndarray, after: np.ndarray
-) -> tuple[float, float]:
-    """That of the motion, or else of these mean images where both are known."""
-    crispness = crispness_of(motion)
-    if crispness is not None:
-        return crispness
-    known = np.isfinite(before) & np.isfinite(after)
-    if not known.any():
-        return float("nan"), float("nan")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # slopes beside what is not known
-        return tuple(_crispness(np.where(known, mean, np.nan)) for mean in (before, after))

@@ -66,9 +66,22 @@ def choose(motion: Any) -> dict[int, str]:
                 chosen[k] = _reason(motion, k)
     good = np.flatnonzero(~quality.flagged)
     good = good[np.argsort(likeness[good], kind="stable")]
-    for k in good[: min(_MOST_UNFLAGGED, _MOST - len(chosen))]:
-        chosen[int(k)] = _reason(motion, int(k))
+    for k in _apart(good, len(likeness), min(_MOST_UNFLAGGED, _MOST - len(chosen))):
+        chosen[k] = _reason(motion, k)
     return chosen
+
+
+def _apart(order: np.ndarray, frames: int, most: int) -> list[int]:
+    """The first of these frames, without near neighbours: those look alike."""
+    least = max(frames // 50, 1)
+    taken: list[int] = []
+    # Beyond the first thousand, what is left is no longer bad.
+    for k in order[:1000].tolist():
+        if len(taken) == most:
+            break
+        if all(abs(k - other) >= least for other in taken):
+            taken.append(k)
+    return taken
 
 
 def _furthest(shifts: np.ndarray) -> dict[int, str]:
