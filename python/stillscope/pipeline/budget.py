@@ -88,8 +88,8 @@ def plan_memory(
     # Planes of the estimate (templates, sums, means, filters), and what is known of each frame.
     state = 200 * area * 4 + 1200 * frames
     estimate = block + filtered + state if has_tree else 0
-    # A run as it is read, as it is moved, and as it is compressed.
-    writing = 3 * run * area * itemsize
+    # A run as it is read, the next one, two that have been moved, and copies that codecs make.
+    writing = 6 * run * area * itemsize
     least = base + max(estimate, writing)
     if least > memory:
         raise ValueError(
@@ -98,6 +98,6 @@ def plan_memory(
         )
     return Budget(
         least=least,
-        reads_ahead=least + max(block if has_tree else 0, run * area * itemsize) <= memory,
+        reads_ahead=least + (block if has_tree else 0) <= memory,
         for_writing=memory - base,
     )

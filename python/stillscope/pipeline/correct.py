@@ -15,12 +15,13 @@ from .._core import __version__
 from ..io.extras import require_extra
 from ..io.motion_file import load_motion, read_motion
 from ..io.zarr_group import ZarrGroup
+from ..movie import movie_settings
 from ..result import MotionEstimate
 from . import budget, fingerprint
 from .destination import Destination
 from .progress import Progress, as_progress
 from .recording_input import RecordingInput
-from .run import ESTIMATE_OPTIONS, Correction, Run
+from .run import ESTIMATE_OPTIONS, Correction, Run, check_numbers
 from .stages import Applying
 
 _LAYOUTS = ("frames", "pixels")
@@ -32,6 +33,13 @@ def _estimate_options(given: dict[str, Any]) -> dict[str, Any]:
             f"({', '.join(ESTIMATE_OPTIONS)}), got this one"
         )
     return {**ESTIMATE_OPTIONS, **given}
+
+
+def _check_estimate(options: dict[str, Any], recording: RecordingInput) -> None:
+    """Refuses at once what `estimate_motion` would refuse."""
+    if recording.is_spooled:  # how many frames there are, which the list must fit, is not known yet
+        options = {**options, "bad_frames": None}
+    movie_settings(recording, **options)
 
 
 def _applying(interpolation: str, border: str, fill: float, binning: Any, dtype: Any) -> Applying:
@@ -173,6 +181,7 @@ def correct(
     _require_report(report, preview)
     estimate_options = _estimate_options(options)
     recording = _input(source, dataset, frame_rate, pixel_size, where)
+    _check_estimate(estimate_options, recording)
     applying = _applying(interpolation, border, fill, 1.0, recording.dtype)
     sides = _layout(layout, chunks, where)
     _protect(where, overwrite)
@@ -229,10 +238,12 @@ def estimate(
     where = replace(where, main=where.main.with_name(where.stem.removesuffix(".shifts") + ".shifts"))
     ZarrGroup.require("a file of shifts")
     _require_report(report, False)
+    recording = _input(source, dataset, frame_rate, pixel_size, where)
+    estimate_options = _estimate_options(options)
+    _check_estimate(estimate_options, recording)
     run = Run(
-        _input(source, dataset, frame_rate, pixel_size, where), where, {},
-        budget.byte_count(memory, "memory"), _check.threads(n_threads), as_progress(progress),
-        _estimate_options(options), None, report=_check.boolean(report, "report"),
+        recording, where, {}, budget.byte_count(memory, "memory"), _check.threads(n_threads),
+        as_progress(progress), estimate_options, None, report=_check.boolean(report, "report"),
     )  # fmt: skip
     run.request = _request(run, None)
     return run(None, restart=restart)
@@ -304,6 +315,8 @@ def apply(
     )
     applying = _applying(used["interpolation"], used["border"], used["fill"], binning,
                          recording.dtype)  # fmt: skip
+    if not recording.is_spooled:
+        check_numbers(motion, recording.shape[0])
     sides = _layout(layout, chunks, where)
     _protect(where, overwrite)
     run = Run(

@@ -103,6 +103,7 @@ class Run:
     report: bool = False
     preview: bool = False
     timings: dict[str, float] = field(default_factory=dict)
+    shares: budget.Budget | None = None
 
     def spec(self, opened: Opened | None = None) -> MovieSpec:
         """Of the movie that is written; as far as is known before the recording was opened."""
@@ -214,7 +215,7 @@ class Run:
         work: Callable[[Run, Job, MotionEstimate | None], list[Any]] | None = None,
     ) -> Correction:
         """Makes all results, by `work`: here, unless it is done elsewhere."""
-        plan, _ = self.plan()
+        plan, self.shares = self.plan()
         self.progress.line(str(plan))
         self.destination.main.parent.mkdir(parents=True, exist_ok=True)
         job_request = {**self.request, "modified": self.source.modified()}
@@ -243,6 +244,7 @@ class Run:
             opened = self.source.open(job, self.progress)
         try:
             motion = self.estimate(job, opened) if given is None else given
+            check_numbers(motion, opened.frames.shape[0])
             if self.applying is not None:
                 with self.timed("write"):
                     self.movie_stage(job, opened)(opened.frames, motion.shifts, self.progress)
@@ -255,14 +257,13 @@ class Run:
         with self.timed("estimate"):
             return stages.estimate(
                 job, opened.frames, self.options, lambda: self.attributes(opened), self.progress,
-                reads_ahead=self.plan()[1].reads_ahead, n_threads=self.n_threads,
+                reads_ahead=self.shares.reads_ahead, n_threads=self.n_threads,
             )  # fmt: skip
 
     def movie_stage(self, job: Job, opened: Opened) -> stages.MovieStage:
-        _, shares = self.plan()
         return stages.MovieStage(
-            job, self.spec(opened), self.applying, self.n_threads, shares.for_writing,
-            shares.reads_ahead,
+            job, self.spec(opened), self.applying, self.n_threads, self.shares.for_writing,
+            self.shares.reads_ahead,
         )  # fmt: skip
 
     def look(self, job: Job, opened: Opened, motion: MotionEstimate) -> None:
@@ -310,3 +311,8 @@ class Run:
             if value != fingerprint.plain(ESTIMATE_OPTIONS[name])
         }
         return {**chosen, **(self.request["applying"] or {}), "stillscope": __version__}
+
+
+def check_numbers(motion: MotionEstimate, frames: int) -> None:
+    """Refuses shifts of another number of frames."""
+    _check.shift_rows(motion.shifts, "shifts", frames)

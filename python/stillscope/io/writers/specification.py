@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-_RUN_BYTES = 32 << 20  # of frames that are written together
+_RUN_BYTES = 16 << 20  # of frames that are written together
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class MovieSpec:
     pixel_size : (float, float) or None
         Height and width of a pixel in micrometres.
     chunks : (int, int, int) or None
-        Of zarr: frames, height and width of a chunk; None: whole frames, about 32 MiB.
+        Of zarr: frames, height and width of a chunk; None: whole frames, about 16 MiB.
     variable : str
         Of zarr: the array's name.
     """
