@@ -209,6 +209,30 @@ def test_a_cut_off_npy_file_gives_its_whole_frames(tmp_path):
         recording[:]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_size_that_changes_within_a_video_is_refused(tmp_path, check):
+    """As if the camera had been set to another size while recording."""
+    import av
+
+    path, smaller, larger = (tmp_path / f"{name}.avi" for name in ("both", "smaller", "larger"))
+    encode(smaller, noise(12, 32, 32), "mjpeg", "yuvj420p")
+    encode(larger, noise(12, 48, 32), "mjpeg", "yuvj420p")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=20)
+        stream.height = stream.width = 32
+        stream.pix_fmt = "yuvj420p"
+        for file in (smaller, larger):
+            with av.open(str(file)) as source:
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        packet.stream = stream
+                        packet.pts = packet.dts = packet.dts + 12 * (file is larger)
+                        container.mux(packet)
+    with pytest.raises(ValueError, match=r"both\.avi: expected .*32x32 uint8.* frame 12"):
+        for _ in open_movie(path, check=check).blocks(4):
+            pass
+
+
 # The process.
 
 

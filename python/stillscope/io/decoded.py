@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .events import ODD_SIZE
 from .parts import MissingFrame, Part
 from .process import DecoderDied, DecoderProcess, FileError
 
@@ -17,7 +18,9 @@ __all__ = ["DecodedPart"]
 
 _MOST_DEATHS = 20  # of the process, for one file
 _MOST_HANGS = 3
-_MOST_ODD = 0.1  # of a file's frames, that may be of another size: damaged ones are
+# Frames of another size that a file may have, for they may be damaged: a share, and a number of
+# those at its beginning.
+_MOST_ODD, _FEW_ODD = 0.1, 5
 
 
 class DecodedPart(Part):
@@ -90,7 +93,7 @@ class DecodedPart(Part):
         if self.is_exact:
             yield from super().runs(first, size)
             return
-        missing, good, slot, room = [], [], 0, first
+        missing, good, odd, slot, room = [], [], [], 0, first
         is_end = False
         while not is_end:
             frames = np.empty((room, *self.shape[1:]), self.dtype)
@@ -104,6 +107,12 @@ class DecodedPart(Part):
                 good += [number for number in range(begin, slot) if number not in gone]
                 missing += [MissingFrame(self.file, number, reason) for number, reason in bad]
                 done += got
+                odd += [item for item in bad if item[1].startswith(ODD_SIZE)]
+                if len(odd) > max(_FEW_ODD, _MOST_ODD * slot):
+                    raise ValueError(
+                        f"{self.file}: expected frames of {_described(self._kind)}, "
+                        f"frame {odd[0][0]}: {odd[0][1]}"
+                    )
             if done:
                 yield frames[:done]
             room = size
@@ -111,6 +120,11 @@ class DecodedPart(Part):
         self.missing = missing + [m for m in self.missing if m.frame is None]
         self.shape = (len(good), *self.shape[1:])
         self.is_exact = True
+
+    @property
+    def _kind(self):
+        """Height, width and dtype of a frame."""
+        return [*self.shape[1:], self.dtype.str]
 
     def _fetch(self, start, stop, frames):
         """Reads slots ``start`` to ``stop`` (excluded).
@@ -126,7 +140,7 @@ class DecodedPart(Part):
         question = {
             "do": "read",
             "stop": int(stop),
-            "is": [*self.shape[1:], self.dtype.str],
+            "is": self._kind,
         }
         try:
             for head in self._ask(question, int(start), place):
@@ -228,7 +242,7 @@ class DecodedPart(Part):
                 f"{self.file}: expected frames of one size, got {_described(usual)} and "
                 f"{_described(kinds[odd[0]])} in frame {odd[0]}"
             )
-        bad += [(slot, f"its size is {_described(kinds[slot])}") for slot in odd]
+        bad += [(slot, ODD_SIZE + _described(kinds[slot])) for slot in odd]
         return usual, sorted(set(kinds) - set(odd))
 
     def _count(self, about):

@@ -22,6 +22,8 @@ import threading
 import time
 from collections import deque
 
+from stillscope.io.events import ODD_SIZE
+
 LENGTHS = struct.Struct("<IQ")  # of an answer's head and body [bytes]
 _AHEAD = 16 << 20  # bytes of frames that are decoded ahead
 _MEMORY = 4 << 30  # bytes that the process may have: a header may lie about the size of a frame
@@ -197,7 +199,7 @@ class _Server:
             head = {"slot": event.slot, "reason": event.reason}
             if pixels is not None and [*pixels.shape, pixels.dtype.str] != request["is"]:
                 height, width = pixels.shape
-                head["reason"] = f"its size is {height}x{width} {pixels.dtype}"
+                head["reason"] = f"{ODD_SIZE}{height}x{width} {pixels.dtype}"
                 pixels = None
             self._output.send(head, pixels)
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["BadFile", "Event", "MOST_PIXELS"]
+__all__ = ["BadFile", "Event", "MOST_PIXELS", "ODD_SIZE"]
 
+ODD_SIZE = "its size is "
 MOST_PIXELS = 1 << 28  # of a frame; more is taken for a lie of the header
 
 

@@ -57,6 +57,7 @@ class DecoderProcess:
         self.lock = threading.RLock()
         self._process: subprocess.Popen | None = None
         self._owner: int | None = None
+        self._asking: object = None  # the question that is being answered
         self._finalizer: Any = None
         self._log: Any = None  # the process's standard error, a file without a name
 
@@ -74,7 +75,7 @@ class DecoderProcess:
     def close(self) -> None:
         """End the process; it is started again where it is needed."""
         process, finalizer = self._process, self._finalizer
-        self._process = self._finalizer = None
+        self._process = self._finalizer = self._asking = None
         if process is not None and self._owner == os.getpid():
             finalizer.detach()
             _end(process, self._log)
@@ -106,7 +107,9 @@ class DecoderProcess:
         OSError
             If the process can't be started.
         """
-        is_done = False
+        if self._asking is not None:  # an answer that nobody waits for any more (Ctrl-C)
+            self.close()
+        asking = self._asking = object()
         try:
             self._start()
             self._write(json.dumps({**question, "threads": self.n_threads}).encode() + b"\n")
@@ -120,14 +123,14 @@ class DecoderProcess:
                     else:
                         self._read_into(memory)
                 if "done" in head or "error" in head:
-                    is_done = True
+                    self._asking = None
                     if "error" in head:
                         raise FileError(head["error"])
                     return
                 if "alive" not in head:
                     yield head, body
         finally:
-            if not is_done:  # what is left of the answer is not waited for
+            if self._asking is asking:  # what is left of the answer is not waited for
                 self.close()
 
     def _start(self):

@@ -40,8 +40,6 @@ class VideoFile:
     is opened again and decoded packet by packet.
     """
 
-    worth_a_seek = 24  # frames
-
     def __init__(self, request: dict[str, Any], alive) -> None:
         self._file = request["file"]
         self._threads = request["threads"]
@@ -56,6 +54,7 @@ class VideoFile:
         self._codec = context.name
         # Whether a packet is a frame, and packets are in the order of frames.
         self._is_in_order = context.codec.intra_only or self._codec == "ffv1"
+        self.worth_a_seek = 3 if self._is_in_order else 24  # frames to be passed over instead
         # In an AVI file the time of a frame is its number.
         self._is_numbered = self._is_in_order and self._container.format.name == "avi"
         rate = self._stream.average_rate or self._stream.guessed_rate
