@@ -206,13 +206,16 @@ def test_frame_rate_and_pixel_size_are_kept(tmp_path):
     ome = {"axes": "TYX", "TimeIncrement": 50, "TimeIncrementUnit": "ms"}
     ome |= {"PhysicalSizeX": 0.5, "PhysicalSizeY": 250, "PhysicalSizeYUnit": "nm"}
     write_tiff(tmp_path / "ome.tif", movie, ome=True, metadata=ome)
+    own = {"axes": "TYX", "fps": 15.0, "PhysicalSizeY": 2.0, "PhysicalSizeX": 1.5}
+    write_tiff(tmp_path / "own.tif", movie, metadata=own)
     order = ("frame", "height", "width")
     write_zarr(tmp_path / "movie.zarr", movie, order, frame_rate=12.5, pixel_size=[1.5, 2])
     write_hdf5(tmp_path / "movie.h5", movie, "mov", fr=30)
     np.save(tmp_path / "movie.npy", movie)
     stated = {
         "movie.avi": (25, None), "ij.tif": (10, (0.25, 0.5)), "ome.tif": (20, (0.25, 0.5)),
-        "movie.zarr": (12.5, (1.5, 2)), "movie.h5": (30, None), "movie.npy": (None, None),
+        "own.tif": (15, (2, 1.5)), "movie.zarr": (12.5, (1.5, 2)), "movie.h5": (30, None),
+        "movie.npy": (None, None),
     }  # fmt: skip
     for name, (rate, size) in stated.items():
         with open_movie(tmp_path / name) as recording:

@@ -14,7 +14,7 @@ import numpy as np
 from .. import _check
 from .decoded import DecodedPart
 from .extras import require_extra
-from .files import find_files
+from .files import find_files, kind_of
 from .hdf5_file import open_hdf5
 from .npy_file import open_npy
 from .parts import MissingFrame, RawPart
@@ -94,6 +94,7 @@ def open_movie(
     if n_threads is not None:
         n_threads = _check.integer(n_threads, "n_threads", 1)
     kind, files = find_files(source)
+    files = [file.absolute() for file in files]  # the working folder may change
     if dataset is not None and kind in ("video", "npy"):
         raise ValueError(f"dataset: expected None for {kind} files, got {dataset!r}")
     process = None
@@ -193,5 +194,6 @@ def _warn_of(recording):
 def _name(source, files):
     if isinstance(source, (str, os.PathLike)):
         path = Path(source).resolve()
-        return path.name if path.is_dir() and path not in files else path.stem
+        is_folder = path.is_dir() and kind_of(path) is None
+        return path.name if is_folder else path.stem
     return files[0].stem if len(files) == 1 else files[0].resolve().parent.name
