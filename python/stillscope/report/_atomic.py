@@ -13,11 +13,11 @@ from typing import Any
 from ..io.durable import naming, sync_file
 
 
-def checked_path(path: Any, suffix: str) -> Path:
-    """``path`` as a Path with this suffix, in a folder that exists."""
+def checked_path(path: Any, *suffixes: str) -> Path:
+    """``path`` as a Path with one of these suffixes, in a folder that exists."""
     path = Path(path)
-    if path.suffix.lower() != suffix:
-        raise ValueError(f"path: expected the suffix {suffix}, got {path}")
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"path: expected the suffix {' or '.join(suffixes)}, got {path}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder")
     return path

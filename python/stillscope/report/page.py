@@ -38,7 +38,7 @@ def write_report(path: str | os.PathLike, summary: Any) -> None:
     Parameters
     ----------
     path : path
-        With the suffix ``.html``, in a folder that exists.
+        With the suffix ``.html`` or ``.htm``, in a folder that exists.
     summary : Summary
         Of `summarise`.
 
@@ -51,7 +51,7 @@ def write_report(path: str | os.PathLike, summary: Any) -> None:
     ValueError
         Where the suffix is another.
     """
-    path = checked_path(path, ".html")
+    path = checked_path(path, ".html", ".htm")
     write_bytes(path, report_html(summary).encode())
 
 
@@ -297,5 +297,6 @@ def _timings(summary: Any) -> list[tuple[str, str, str]]:
     rows = []
     for name, seconds in summary.timings.items():
         each = 1000 * seconds / summary.shape[0]
-        rows.append((str(name).replace("_", " "), f"{seconds:,.1f} s", f"{each:.2f} ms"))
+        whole = f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+        rows.append((str(name).replace("_", " "), whole, f"{each:.2f} ms"))
     return rows
