@@ -147,6 +147,30 @@ def test_a_header_that_states_too_many_frames_is_reported(tmp_path):
     assert recording.missing[0].reason == "the header states 1000 frames, the file holds 9"
 
 
+@pytest.mark.parametrize("size", [(40, 40), (64, 32), (16_000, 16_000), (0x7FFFFFFF, 2)])
+def test_a_header_that_lies_about_the_size_of_pictures_is_not_believed(tmp_path, size):
+    path = tmp_path / "lie.avi"
+    encode(path, noise(9, 32, 32), "mjpeg", "yuvj420p")
+    movie = open_movie(path)[:]
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<ii", content, content.index(b"strf") + 12, *reversed(size))
+    path.write_bytes(content)
+    with open_movie(path) as recording:
+        assert np.array_equal(recording[:], movie)
+
+
+@pytest.mark.parametrize("codec", ["ffv1", "rawvideo"])
+@pytest.mark.parametrize("size", [(40_000, 40_000), (0x7FFFFFFF, 2)])
+def test_a_header_that_states_an_absurd_size_is_an_error(tmp_path, codec, size):
+    path = tmp_path / "lie.avi"
+    encode(path, noise(9, 32, 32), codec)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<ii", content, content.index(b"strf") + 12, *reversed(size))
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"lie\.avi: expected at least one frame"):
+        open_movie(path)
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_a_video_without_a_whole_frame_is_refused(tmp_path, check):
     path = tmp_path / "none.avi"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-__all__ = ["data_fault", "read_log"]
+__all__ = ["data_fault", "jpeg_size", "read_log"]
 
 _LENGTHLESS = {0x01, *range(0xD0, 0xD9)}  # JPEG markers without a length behind them
 _START_OF_SCAN, _END = 0xDA, 0xD9
@@ -24,14 +24,22 @@ def data_fault(packet: Any, codec: str) -> str | None:
         data = memoryview(packet)
         # The checksum of zeros is right.
         return "all of it is zero" if not any(data[:16]) and not any(data) else None
-    return _jpeg_fault(memoryview(packet)) if codec == "mjpeg" else None
+    return _jpeg_header(memoryview(packet))[0] if codec == "mjpeg" else None
 
 
-def _jpeg_fault(data):
-    """Whether size and components of the picture are stated before its pixels."""
+def jpeg_size(data: Any) -> tuple[int, int] | None:
+    """Height and width that a JPEG picture states; None where its header is damaged."""
+    return _jpeg_header(memoryview(data))[1]
+
+
+def _jpeg_header(data):
+    """Why it can't be a JPEG picture, and its size: one of them is None.
+
+    Size and components must be stated before the pixels.
+    """
     if bytes(data[:2]) != b"\xff\xd8":
-        return "it does not begin as a JPEG picture"
-    at, components = 2, None
+        return "it does not begin as a JPEG picture", None
+    at, size, components = 2, None, None
     while at + 4 <= len(data):
         if data[at] != 0xFF:
             break
@@ -39,17 +47,19 @@ def _jpeg_fault(data):
         if marker == 0xFF or marker in _LENGTHLESS:  # 0xFF: padding
             at += 1 if marker == 0xFF else 2
             continue
-        size = int.from_bytes(data[at + 2 : at + 4], "big")
-        segment = bytes(data[at + 4 : at + 2 + size])
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        segment = bytes(data[at + 4 : at + 2 + length])
         if marker in _FRAME_HEADERS:
+            size = int.from_bytes(segment[1:3], "big"), int.from_bytes(segment[3:5], "big")
             components = set(segment[6::3])
         elif marker == _START_OF_SCAN:
             scanned = set(segment[1 : 1 + 2 * segment[0] : 2]) if segment else {None}
-            return None if components and scanned <= components else _DAMAGED
+            is_good = components and scanned <= components
+            return (None, size) if is_good else (_DAMAGED, None)
         elif marker == _END:
             break
-        at += 2 + size
-    return _DAMAGED
+        at += 2 + length
+    return _DAMAGED, None
 
 
 def read_log() -> str:

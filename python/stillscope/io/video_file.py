@@ -10,7 +10,7 @@ from typing import Any
 import av
 
 from stillscope.io.events import MOST_PIXELS, BadFile, Event
-from stillscope.io.packets import data_fault, read_log
+from stillscope.io.packets import data_fault, jpeg_size, read_log
 from stillscope.io.pixels import grey, grey_kind
 
 __all__ = ["VideoFile"]
@@ -46,7 +46,7 @@ class VideoFile:
         self._careful = request["careful"]
         self._skip = set(request["skip"])
         self._alive = alive
-        self._container = self._mode = None
+        self._container = self._mode = self._true_size = None
         av.logging.restore_default_callback()  # to standard error, where _complaint reads it
         av.logging.set_libav_level(av.logging.ERROR)
         self._open("NONE")
@@ -60,6 +60,9 @@ class VideoFile:
         rate = self._stream.average_rate or self._stream.guessed_rate
         self._rate = float(rate) if rate and 0 < rate < 1_000_000 else None
         self._stated = self._stream.frames
+        if self._codec == "mjpeg":
+            self._true_size = self._size_of_first_picture()
+            self._open("NONE")
         self._habits = frozenset()
         self._habits = self._faults_of_first_frame()
 
@@ -130,6 +133,20 @@ class VideoFile:
         context.thread_type = thread_type
         context.thread_count = (self._threads or 0) if thread_type != "NONE" else 1
         context.options = {"max_pixels": str(MOST_PIXELS)}
+        if self._true_size is not None:
+            context.height, context.width = self._true_size
+
+    def _size_of_first_picture(self):
+        """Height and width of a JPEG picture, which count, not what the file's header says.
+
+        FFmpeg takes pictures that are much lower than the header says for halves, every second
+        row. They are where there are two in a packet.
+        """
+        for packet in self._demux():
+            if not isinstance(packet, str) and packet.size:
+                is_single = bytes(packet).count(b"\xff\xd8\xff") == 1
+                return jpeg_size(packet) if is_single else None
+        return None
 
     def _faults_of_first_frame(self):
         """What is said of the first frame, though it is given out: then it is the file's habit.
