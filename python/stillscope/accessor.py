@@ -149,7 +149,7 @@ class MovieAccessor:
         n_threads: int | None = None,
         **options: Any,
     ) -> xr.DataArray:
-        """Take the motion out: `estimate`, at the call, and `apply`, lazily where the movie is lazy.
+        """Take the motion out: `estimate`, at the call, and `apply`, lazy where the movie is.
 
         Parameters
         ----------

@@ -13,8 +13,8 @@ import stillscope
 
 FRAMES, HEIGHT, WIDTH = 12, 90, 110
 MARGIN = 8
-# Largest difference of two corrected movies of 0 to 250. Measured 0 by whole-pixel shifts, 1.2e-4 by
-# others (minian's OpenCV against our kernel).
+# Largest difference of two corrected movies of 0 to 250. Measured 0 by whole-pixel shifts, 1.2e-4
+# by others (minian's OpenCV against our kernel).
 SAME = 1e-3
 # Largest error [px] on this movie, which has no noise: ours, measured 0.003, and minian's, 0.56.
 ESTIMATE = 0.01
@@ -187,5 +187,6 @@ def test_the_memory_map_of_caiman(movie, tmp_path, monkeypatch):
 
 def test_shifts_of_jnormcorre(movie, displacement):
     shifts = [np.array(step, "f4") for step in -displacement]
-    given = run("jnormcorre -> stillscope", corrector=SimpleNamespace(shifts_rig=shifts), movie=movie)
+    corrector = SimpleNamespace(shifts_rig=shifts)
+    given = run("jnormcorre -> stillscope", corrector=corrector, movie=movie)
     assert_still(given.corrected)
