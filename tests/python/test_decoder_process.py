@@ -268,16 +268,16 @@ def video(tmp_path):
     return tmp_path / "movie.avi", movie
 
 
-def dying_at(monkeypatch, frame, *, is_hang=False, always=True):
-    """Makes every decoder process die when it is at this frame."""
+def dying_at(monkeypatch, frames, *, is_hang=False, always=True):
+    """Makes every decoder process die when it is at one of these frames."""
     ask, deaths = DecoderProcess.ask, []
 
     def dying(self, question, place):
         for head, body in ask(self, question, place):
             if "at" in head:
                 yield head, body
-            is_there = head.get("at", head.get("slot")) == frame
-            if is_there and frame not in question["skip"] and (always or not deaths):
+            frame = head.get("at", head.get("slot"))
+            if frame in frames and frame not in question["skip"] and (always or not deaths):
                 deaths.append(frame)
                 self.close()
                 raise DecoderDied("the decoder crashed (SIGSEGV)", is_hang=is_hang)
@@ -293,16 +293,34 @@ def dying_at(monkeypatch, frame, *, is_hang=False, always=True):
 def test_a_frame_that_the_decoder_dies_of_is_left_out(tmp_path, monkeypatch, kind, is_hang):
     movie, path = noise(20, 32, 32), tmp_path / f"deadly.{kind}"
     encode(path, movie) if kind == "avi" else write_tiff(path, movie, compression="zlib")
-    dying_at(monkeypatch, 7, is_hang=is_hang)
+    dying_at(monkeypatch, [7], is_hang=is_hang)
     recording = opened(path)
     assert frames_of(recording) == [7]
     assert "crashed (SIGSEGV)" in recording.missing[0].reason
     assert np.array_equal(recording[:], np.delete(movie, 7, axis=0))
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_decoder_that_dies_too_often_costs_the_rest_of_the_file(tmp_path, monkeypatch, check):
+    movie = noise(40, 16, 16)
+    for k in (1, 2):
+        encode(tmp_path / f"cam{k}.avi", movie)
+    monkeypatch.setattr("stillscope.io.persistent._MOST_DEATHS", 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        recording = open_movie(tmp_path, check=False)
+        dying_at(monkeypatch, range(30, 40))
+        recording = open_movie(tmp_path) if check else recording
+    expected = np.concatenate([movie[:30], movie[:30]])
+    assert np.array_equal(np.concatenate(list(recording.blocks(7))), expected)
+    assert recording.frames_of_files == (30, 30)
+    assert recording.missing[-1].frame is None
+    assert "what follows is not read" in recording.missing[-1].reason
+
+
 def test_a_decoder_that_dies_once_costs_nothing(monkeypatch, video):
     path, movie = video
-    assert dying_at(monkeypatch, 31, always=False) == []
+    assert dying_at(monkeypatch, [31], always=False) == []
     with open_movie(path) as recording:
         assert np.array_equal(recording[:], movie)
 

@@ -12,12 +12,11 @@ import numpy as np
 
 from .events import ODD_SIZE
 from .parts import MissingFrame, Part
-from .process import DecoderDied, DecoderProcess, FileError
+from .persistent import PersistentDecoder
+from .process import DecoderProcess, FileError
 
 __all__ = ["DecodedPart"]
 
-_MOST_DEATHS = 20  # of the process, for one file
-_MOST_HANGS = 3
 # Frames of another size that a file may have, for they may be damaged: a share, and a number of
 # those at its beginning.
 _MOST_ODD, _FEW_ODD = 0.1, 5
@@ -39,8 +38,8 @@ class DecodedPart(Part):
         Decode the file once, to know which frames can be.
     select : str or None
         Which frames of a hyperstack.
-    frames : int or None
-        How many there are, where it is known.
+    about : dict or None
+        What is known of a TIFF file.
     """
 
     is_costly = True
@@ -56,14 +55,8 @@ class DecodedPart(Part):
         about: dict[str, Any] | None = None,
     ) -> None:
         self.file = Path(file)
-        self._process = process
-        self._question: dict[str, Any] = {"file": str(self.file.absolute()), "kind": kind}
-        self._question["select"] = select
-        self._is_careful = kind == "TIFF"
-        self._skip: dict[int, str] = {}  # what the decoder died of, by the number of the packet
-        self._died_at: dict[tuple, int] = Counter()
-        self._deaths = self._hangs = 0
-        self._marks: list | None = None  # by slot: where a frame is found at once
+        asked = {"file": str(self.file.absolute()), "kind": kind, "select": select}
+        self._decoder = PersistentDecoder(process, asked, is_careful=kind == "TIFF")
         self.is_exact = check
         with process.lock:
             found = self._scan() if check else self._count(about)
@@ -77,7 +70,7 @@ class DecodedPart(Part):
         slots = self._good[begin:end]
         frames = np.empty((end - begin, *self.shape[1:]), self.dtype)
         done = 0
-        with self._process.lock:
+        with self._decoder.lock:
             # Slots without a frame between them are passed over.
             breaks = np.flatnonzero(np.diff(slots) > 1) + 1
             for first, last in zip([0, *breaks], [*breaks, len(slots)]):
@@ -99,7 +92,7 @@ class DecodedPart(Part):
             frames = np.empty((room, *self.shape[1:]), self.dtype)
             done = 0
             while done < room and not is_end:
-                with self._process.lock:
+                with self._decoder.lock:
                     begin = slot
                     got, bad, slot = self._fetch(begin, begin + room - done, frames[done:])
                     is_end = slot < begin + room - done
@@ -129,8 +122,9 @@ class DecodedPart(Part):
     def _fetch(self, start, stop, frames):
         """Reads slots ``start`` to ``stop`` (excluded).
 
-        Returns the number of frames that were put into ``frames``, what is bad ``(slot, reason)``,
-        and the slot after the last one: less than ``stop`` where the file ends.
+        Returns the number of frames that were put into ``frames``, what is bad ``(slot, reason)``
+        (slot None: of no slot in particular), and the slot after the last one: less than ``stop``
+        where the file ends.
         """
         done, bad, slot = 0, [], int(start)
 
@@ -143,62 +137,18 @@ class DecodedPart(Part):
             "is": self._kind,
         }
         try:
-            for head in self._ask(question, int(start), place):
-                if head.get("slot") is None:
+            for head in self._decoder.ask(question, int(start), place):
+                if "reason" not in head:  # the end
                     continue
-                slot = head["slot"] + 1
+                if head["slot"] is not None:
+                    slot = head["slot"] + 1
                 if head["reason"] is None:
                     done += 1
                 else:
-                    bad.append((head["slot"], self._skip.get(head["slot"], head["reason"])))
+                    bad.append((head["slot"], head["reason"]))
         except FileError as error:
             raise OSError(f"{self.file}: {error}") from None
         return done, bad, slot
-
-    def _ask(self, question, start, place=lambda head, size: None):
-        """Answers about slots from ``start`` on, whatever the process dies of."""
-        slot, at = start, None
-        while True:
-            mark = None
-            if self._marks is not None and not self._is_careful and 0 < slot < len(self._marks):
-                mark = self._marks[slot]
-            asked = {
-                **self._question, **question, "start": slot, "mark": mark,
-                "careful": self._is_careful, "skip": sorted(self._skip),
-            }  # fmt: skip
-            try:
-                for head, body in self._process.ask(asked, place):
-                    if "at" in head:
-                        at = head["at"]
-                        continue
-                    if body:
-                        head["body"] = body
-                    yield head
-                    if head.get("slot") is not None:
-                        slot = head["slot"] + 1
-                return
-            except DecoderDied as death:
-                if not self._may_go_on(death, slot, at):
-                    yield {"slot": None, "reason": f"{death}, what follows is not read"}
-                    return
-
-    def _may_go_on(self, death, slot, at):
-        """Whether to try again, and what to leave out then."""
-        self._deaths += 1
-        self._hangs += death.is_hang
-        if self._deaths > _MOST_DEATHS or self._hangs > _MOST_HANGS:
-            return False
-        if not self._is_careful:
-            # Once may be chance (somebody ended it); at the same frame again it is not.
-            self._is_careful = death.is_hang or self._died_at["slot", slot] > 0
-            self._died_at["slot", slot] += 1
-            return True
-        self._died_at["at", at] += 1
-        if death.is_hang or self._died_at["at", at] > 1:
-            if at is None or at in self._skip:  # it is not a frame that it dies of
-                return False
-            self._skip[at] = str(death)
-        return True
 
     def _scan(self):
         """Decodes the file: the good slots, shape, dtype, what it states, what is missing."""
@@ -206,17 +156,17 @@ class DecodedPart(Part):
         bad: list[tuple[int | None, str]] = []
         marks, stated = [], {}
         try:
-            for head in self._ask({"do": "scan"}, 0):
+            for head in self._decoder.ask({"do": "scan"}, 0):
                 if "about" in head:
                     stated = head["about"]
                 elif head["reason"] is not None:
-                    bad.append((head["slot"], self._skip.get(head["slot"], head["reason"])))
+                    bad.append((head["slot"], head["reason"]))
                 else:
                     kinds[head["slot"]] = tuple(head["is"])
                     marks.append(head["mark"])
         except FileError as error:
             raise ValueError(f"{self.file}: {error}") from None
-        self._is_careful = self._is_careful or stated.get("is_careful", True)
+        self._decoder.is_careful = self._decoder.is_careful or stated.get("is_careful", True)
         if not kinds:
             why = f" ({bad[0][1]})" if bad else ""
             raise ValueError(
@@ -224,7 +174,7 @@ class DecodedPart(Part):
             )
         (height, width, dtype), slots = self._usual(kinds, bad)
         if not bad:
-            self._marks = _usable(marks)
+            self._decoder.marks = _usable(marks)
         slot_count = 1 + max([*kinds, *(slot for slot, _ in bad if slot is not None)])
         bad += [(None, note) for note in stated.get("notes", ())]
         bad += self._lie(stated, slot_count)
@@ -251,7 +201,7 @@ class DecodedPart(Part):
             missing = [MissingFrame(self.file, None, note) for note in about["notes"]]
             return np.arange(about["frames"]), about["shape"], about["dtype"], about, missing
         try:
-            answers = list(self._ask({"do": "count"}, 0))
+            answers = list(self._decoder.ask({"do": "count"}, 0))
         except FileError as error:
             raise ValueError(f"{self.file}: {error}") from None
         answer = answers[-1]
@@ -262,8 +212,8 @@ class DecodedPart(Part):
             )
         height, width, dtype = answer["is"]
         stated, marks = answer["about"], answer["marks"]
-        self._is_careful = self._is_careful or stated["is_careful"]
-        self._marks = _usable(marks)
+        self._decoder.is_careful = self._decoder.is_careful or stated["is_careful"]
+        self._decoder.marks = _usable(marks)
         missing = [MissingFrame(self.file, None, why) for _, why in self._lie(stated, len(marks))]
         return np.arange(len(marks)), (height, width), dtype, stated, missing
 
@@ -274,7 +224,8 @@ class DecodedPart(Part):
         return [(None, f"the header states {number} frames, the file holds {count}")]
 
     def _unreadable(self, bad, slot):
-        slot, reason = bad[0] if bad else (slot, "the file ends before it")
+        at, reason = bad[0] if bad else (slot, "the file ends before it")
+        slot = slot if at is None else at
         advice = "" if self.is_exact else "; open with check=True to leave such frames out"
         return OSError(f"{self.file}: frame {slot} can't be decoded ({reason}){advice}")
 

@@ -142,7 +142,7 @@ class DecoderProcess:
         # the path of this process, so that the libraries are the same.
         path = os.pathsep.join(os.path.abspath(p) for p in sys.path if p)
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4"}
-        self._log = tempfile.TemporaryFile()
+        self._log = _nameless_file()
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "stillscope.io.decoder"],
             stdin=subprocess.PIPE,
@@ -220,6 +220,13 @@ class DecoderProcess:
         lines = self._log.read().decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return DecoderDied(f"the decoder ended, status {status} ({last[:200]})", is_hang=False)
+
+
+def _nameless_file():
+    """A file that is gone when it is closed; in memory where that can be, for disks may be full."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("decoder"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _end(process, log):
