@@ -135,6 +135,7 @@ class DecodedPart(Part):
             "do": "read",
             "stop": int(stop),
             "is": self._kind,
+            "last": int(self._good[-1]) if self.is_exact else None,
         }
         try:
             for head in self._decoder.ask(question, int(start), place):
@@ -167,6 +168,7 @@ class DecodedPart(Part):
         except FileError as error:
             raise ValueError(f"{self.file}: {error}") from None
         self._decoder.is_careful = self._decoder.is_careful or stated.get("is_careful", True)
+        self._decoder.forget_deaths()
         if not kinds:
             why = f" ({bad[0][1]})" if bad else ""
             raise ValueError(

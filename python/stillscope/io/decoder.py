@@ -64,7 +64,8 @@ class _Cursor:
         self._events = source.events(start, mark, announce)
         self._ahead = deque()
         self._bytes = 0
-        self.slot = start  # of the next event
+        self.slot = self._slot_ahead = start  # of the next event to be given out, to be made
+        self.last = None  # the slot behind which there is nothing to be had
         self.is_read_in_order = start == 0
         self._has_ended = False
 
@@ -85,12 +86,14 @@ class _Cursor:
             return self.next()[0]
         event = next(self._events, None)
         if event is not None and event.slot is not None:
-            self.slot = event.slot + 1
+            self.slot = self._slot_ahead = event.slot + 1
         return event
 
     @property
     def can_go_ahead(self):
-        return self.is_read_in_order and not self._has_ended and self._bytes < _AHEAD
+        if self._has_ended or (self.last is not None and self._slot_ahead > self.last):
+            return False
+        return self.is_read_in_order and self._bytes < _AHEAD
 
     def go_ahead(self):
         event, pixels = self._decode()
@@ -103,6 +106,8 @@ class _Cursor:
         if event is None:
             self._has_ended = True
             return None, None
+        if event.slot is not None:
+            self._slot_ahead = event.slot + 1
         if event.frame is None:
             return event, None
         try:
@@ -187,6 +192,7 @@ class _Server:
             )
         else:
             cursor.is_read_in_order = cursor.slot == start
+        cursor.last = request["last"]
         while cursor.slot < start:
             if cursor.skip() is None:
                 break

@@ -42,12 +42,17 @@ class PersistentDecoder:
         self._process = process
         self._file = file
         self._died_at: Counter = Counter()
-        self._deaths = self._hangs = 0
+        self.forget_deaths()
 
     @property
     def lock(self) -> Any:
         """To be held for a question and all its answers."""
         return self._process.lock
+
+    def forget_deaths(self) -> None:
+        """Be as patient as at first. Frames that the process died of are still left out."""
+        self._died_at.clear()
+        self._deaths = self._hangs = 0
 
     def ask(
         self,
