@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run on a cluster of processes: the recipe of docs/files.md, and workers that are killed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import stillscope
+from stillscope.io.writers import write_movie
+from stillscope.pipeline.job import is_unfinished
+from stillscope.simulate import simulate_movie
+
+distributed = pytest.importorskip("distributed")
+pytest.importorskip("zarr")
+pytest.importorskip("av")
+
+# The cluster's own threads and processes warn of what is theirs.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def client():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster, distributed.Client(cluster) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recording")
+    movie, _ = simulate_movie(120, 160, 200)
+    for k, part in enumerate(np.split(movie, 3)):
+        write_movie(folder / f"msCam{k}.avi", part)
+    return folder
+
+
+def digest(folder):
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not file.name.endswith(".html")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("c.zarr", {"chunks": (8, 160, 200)}), ("c.zarr", {"layout": "pixels"}), ("c.tif", {}),
+     ("c.avi", {})],
+)  # fmt: skip
+def test_a_cluster_makes_what_one_process_makes(client, recording, tmp_path, name, options):
+    one = stillscope.correct(recording, tmp_path / "one" / name, report=False, **options)
+    many = stillscope.correct(
+        recording, tmp_path / "many" / name, report=False, client=client, **options
+    )
+    assert digest(tmp_path / "many") == digest(tmp_path / "one")
+    assert np.array_equal(many.motion.shifts, one.motion.shifts)
+
+
+def test_a_report_is_made_on_the_cluster_too(client, recording, tmp_path):
+    pytest.importorskip("matplotlib")
+    result = stillscope.correct(recording, tmp_path / "c.zarr", client=client)
+    assert result.report.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("stage", ["spool", "estimated", "written"])
+def test_workers_killed_in_the_middle_cost_nothing_but_their_time(
+    client, recording, tmp_path, stage
+):
+    options = {"chunks": (2, 160, 200), "report": False}
+    stillscope.correct(recording, tmp_path / "one" / "c.zarr", **options)
+    destination = tmp_path / "many" / "c.zarr"
+    outcome = []
+    pids = list(client.run(os.getpid).values())
+
+    def run():
+        try:
+            outcome.append(stillscope.correct(recording, destination, client=client, **options))
+        except BaseException as error:  # looked at below
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    state = destination.with_name("c.zarr.part") / "state.json"
+    is_killed = False
+    while thread.is_alive() and not is_killed:
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            if json.loads(state.read_text()).get(stage):
+                for pid in pids:  # whichever has the work
+                    os.kill(pid, signal.SIGKILL)
+                is_killed = True
+        time.sleep(0.002)
+    assert is_killed
+    thread.join()
+    assert isinstance(outcome[0], stillscope.Correction), outcome[0]
+    assert digest(tmp_path / "many") == digest(tmp_path / "one")
+    assert not is_unfinished(destination)
+    client.wait_for_workers(2)
+
