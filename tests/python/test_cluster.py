@@ -22,18 +22,33 @@ distributed = pytest.importorskip("distributed")
 pytest.importorskip("zarr")
 pytest.importorskip("av")
 
+TIMEOUT = 120  # s, of a run that takes a few
+
 # The cluster's own threads and processes warn of what is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module")
-def client():
+@contextlib.contextmanager
+def cluster_of_processes():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster, distributed.Client(cluster) as client:
             yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with cluster_of_processes() as client:
+        yield client
+
+
+@pytest.fixture
+def own_client():
+    """Of a cluster whose processes may be killed."""
+    with cluster_of_processes() as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +90,17 @@ def test_a_report_is_made_on_the_cluster_too(client, recording, tmp_path):
 
 @pytest.mark.parametrize("stage", ["spool", "estimated", "written"])
 def test_workers_killed_in_the_middle_cost_nothing_but_their_time(
-    client, recording, tmp_path, stage
+    own_client, recording, tmp_path, stage
 ):
     options = {"chunks": (2, 160, 200), "report": False}
     stillscope.correct(recording, tmp_path / "one" / "c.zarr", **options)
     destination = tmp_path / "many" / "c.zarr"
     outcome = []
-    pids = list(client.run(os.getpid).values())
+    pids = list(own_client.run(os.getpid).values())
 
     def run():
         try:
-            outcome.append(stillscope.correct(recording, destination, client=client, **options))
+            outcome.append(stillscope.correct(recording, destination, client=own_client, **options))
         except BaseException as error:  # looked at below
             outcome.append(error)
 
@@ -101,9 +116,8 @@ def test_workers_killed_in_the_middle_cost_nothing_but_their_time(
                 is_killed = True
         time.sleep(0.002)
     assert is_killed
-    thread.join()
+    thread.join(TIMEOUT)
     assert isinstance(outcome[0], stillscope.Correction), outcome[0]
     assert digest(tmp_path / "many") == digest(tmp_path / "one")
     assert not is_unfinished(destination)
-    client.wait_for_workers(2)
 
