@@ -136,10 +136,10 @@ def info(arguments: Namespace) -> dict[str, Any]:
 def _about(path: Path, arguments: Namespace) -> dict[str, Any]:
     if path.is_dir() and (path / "request.json").exists():
         state = read_json(path / "state.json") or {}
-        found = state.get("spool", {})
+        decoded = sum(file["frames"] for file in state.get("spool", {}).values())
         return {
             "path": str(path), "kind": "remains of an interrupted run",
-            "decoded": found.get("frames", 0), "estimated": bool(state.get("estimated")),
+            "decoded": decoded, "estimated": bool(state.get("estimated")),
             "written": state.get("written", 0),
             "parameters": read_json(path / "request.json").get("parameters"),
         }  # fmt: skip

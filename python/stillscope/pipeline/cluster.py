@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from .. import _check
 from ..io.extras import import_extra
 from ..io.motion_file import load_motion
 from ..io.writers import MovieSpec, check_spec, open_writer
@@ -57,7 +58,7 @@ def _submit(client: Any, task: Callable[..., Any], *arguments: Any) -> Any:
 def _prepare(run: Run) -> tuple[list[Any], MovieSpec]:
     """On a worker: decodes, estimates, and makes what the movie is written to."""
     job = Job.attach(run.destination.main)
-    opened = run.source.open(job, run.progress)
+    opened = run.source.open(job, run.progress, _check.threads(run.n_threads))
     try:
         run.estimate(job, opened)
         stage = run.movie_stage(job, opened)

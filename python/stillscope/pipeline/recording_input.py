@@ -17,7 +17,7 @@ from ..io.files import find_files
 from . import fingerprint
 from .job import Job
 from .progress import Progress
-from .spool import RawFrames, spool
+from .spool import Spool
 
 
 @dataclass(frozen=True)
@@ -99,36 +99,39 @@ class RecordingInput:
         """When each file was last written to [ns]."""
         return [file.stat().st_mtime_ns for file in self.files]
 
-    def open(self, job: Job, progress: Progress) -> Opened:
-        """The frames; decoded first, into the job's folder, where that is costly."""
+    def open(self, job: Job, progress: Progress, n_threads: int | None) -> Opened:
+        """The frames; decoded first, into the job's folder, where that is costly: as many files at
+        once as there are threads."""
         if self._array is not None:
             return Opened(self._array, *self._about)
         if not self.is_spooled:
             movie = open_movie(list(self.files), **self.options)
             missing = [[str(m.file), m.frame, m.reason] for m in movie.missing]
             return Opened(movie, movie.frame_rate, movie.pixel_size, missing)
-        options = {"dataset": self.options["dataset"]}
+        spool = self._spool(job)
         with progress.stage("decode", self.shape[0]) as advance:
-            advance(job.state.get("spool", {}).get("frames", 0))
-            frames = spool(job, self.files, options, advance)
-        found = job.state["spool"]
-        rate, size = self.options["frame_rate"], self.options["pixel_size"]
-        return Opened(
-            frames,
-            found["frame_rate"] if rate is None else rate,
-            found["pixel_size"] if size is None else size,
-            found["missing"],
-        )
+            advance(spool.frames_done())
+            spool(n_threads or _processors(), advance)
+        return self._spooled(spool)
 
     def opened_before(self, job: Job) -> Opened:
         """The same in another process, once it has been opened."""
         if not self.is_spooled:
-            return self.open(job, Progress())
-        found = job.state["spool"]
-        frames = RawFrames(
-            job.path("frames.raw"), (found["frames"], *found["frame"]), np.dtype(found["dtype"])
+            return self.open(job, Progress(), None)
+        return self._spooled(self._spool(job))
+
+    def _spool(self, job: Job) -> Spool:
+        return Spool(job, self.files, {"dataset": self.options["dataset"]})
+
+    def _spooled(self, spool: Spool) -> Opened:
+        found = spool.about
+        rate, size = self.options["frame_rate"], self.options["pixel_size"]
+        return Opened(
+            spool.frames(),
+            found["frame_rate"] if rate is None else rate,
+            found["pixel_size"] if size is None else size,
+            found["missing"],
         )
-        return Opened(frames, *self._about, found["missing"])
 
 
 class _Frames:
@@ -154,3 +157,7 @@ def _is_paths(source: Any) -> bool:
 
 def _listed(source: Any) -> list[Any]:
     return [source] if isinstance(source, (str, os.PathLike)) else list(source)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -241,7 +241,7 @@ class Run:
     def work(self, job: Job, given: MotionEstimate | None) -> list[Any]:
         """All stages, one after the other; returns what is missing in the recording."""
         with self.timed("decode"):
-            opened = self.source.open(job, self.progress)
+            opened = self.source.open(job, self.progress, self.n_threads)
         try:
             motion = self.estimate(job, opened) if given is None else given
             check_numbers(motion, opened.frames.shape[0])

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames that are costly to decode, in a plain file: decoded once, read several times."""
+"""Frames that are costly to decode, in plain files: decoded once, read several times.
+
+Each file of the recording has one of its own, so that several are decoded at once, and each is gone
+on with where it was interrupted.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +21,21 @@ from ..io.durable import naming, sync_descriptor
 from .job import Job
 
 _NOTE_BYTES = 1 << 28  # between two notes of what is on the disk
-_RUN_BYTES = 16 << 20
+_RUN_BYTES = 8 << 20
 
 
 class RawFrames:
-    """Frames in a plain file, C order: read by `pread`, so that they do not count as memory."""
+    """Frames in plain files, C order, one file behind the other. They are read, not mapped: pages of
+    a mapped file would count as memory in use."""
 
-    def __init__(self, path: Path, shape: tuple[int, int, int], dtype: np.dtype) -> None:
-        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
-        self._path = path
-        self._frame_bytes = int(np.prod(shape[1:])) * self.dtype.itemsize
-        self._descriptor = os.open(path, os.O_RDONLY)
+    def __init__(
+        self, files: Sequence[tuple[Path, int]], frame: tuple[int, int], dtype: np.dtype
+    ) -> None:
+        self.dtype = np.dtype(dtype)
+        self._files = [path for path, count in files if count]
+        self._ends = np.cumsum([count for _, count in files if count])
+        self.shape = (int(self._ends[-1]), *frame)
+        self._frame_bytes = int(np.prod(frame)) * self.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -33,76 +43,140 @@ class RawFrames:
     def __getitem__(self, run: slice) -> np.ndarray:
         begin, end, _ = run.indices(self.shape[0])
         frames = np.empty((max(end - begin, 0), *self.shape[1:]), self.dtype)
-        rest, at = memoryview(frames).cast("B"), begin * self._frame_bytes
-        with naming(self._path, 0):
-            while rest:
-                count = os.preadv(self._descriptor, [rest], at)
-                if count == 0:
-                    raise OSError(f"{self._path}: expected {self.shape[0]} frames, got fewer")
-                rest, at = rest[count:], at + count
+        at = begin
+        while at < end:
+            index = int(np.searchsorted(self._ends, at, side="right"))
+            first = int(self._ends[index - 1]) if index else 0
+            until = min(end, int(self._ends[index]))
+            self._read(self._files[index], at - first, frames[at - begin : until - begin])
+            at = until
         return frames
 
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+    def _read(self, path: Path, first: int, frames: np.ndarray) -> None:
+        rest = memoryview(frames).cast("B")
+        with naming(path, 0), open(path, "rb", buffering=0) as file:
+            file.seek(first * self._frame_bytes)
+            while rest:
+                count = file.readinto(rest)
+                if not count:
+                    raise OSError(f"{path}: expected {len(rest):,} more bytes, the file ends here")
+                rest = rest[count:]
 
 
-def spool(
-    job: Job, files: tuple[Path, ...], options: dict[str, Any], on_frames: Callable[[int], None]
-) -> RawFrames:
-    """Decodes all files into the job's ``frames.raw``; goes on where that was interrupted.
+class Spool:
+    """Decodes the files of a recording into the folder of a job, whose state says how far each is:
+    ``spool``, by the file's number."""
 
-    What was found is in the job's state: ``shape``, ``dtype``, ``frame_rate``, ``pixel_size`` and
-    ``missing``.
-    """
-    path = job.path("frames.raw")
-    found = job.state.get("spool") or {"file": 0, "frames": 0, "bytes": 0, "missing": []}
-    if found["file"] < len(files):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    def __init__(self, job: Job, files: Sequence[Path], options: dict[str, Any]) -> None:
+        self._job = job
+        self._files = files
+        self._options = options
+        self._lock = threading.Lock()  # of the job's state
+        self._stop = threading.Event()
+
+    def state(self, index: int) -> dict[str, Any]:
+        """What is known of a file."""
+        return dict(self._job.state.get("spool", {}).get(str(index), {}))
+
+    def frames_done(self) -> int:
+        return sum(self.state(index).get("frames", 0) for index in range(len(self._files)))
+
+    def __call__(self, at_once: int, on_frames: Callable[[int], None]) -> None:
+        """Decodes what is not decoded yet, so many files at once."""
+        left = [k for k in range(len(self._files)) if not self.state(k).get("is_done")]
+        with ThreadPoolExecutor(max(1, min(at_once, len(left))), "stillscope-decode") as pool:
+            futures = [pool.submit(self._decode, index, on_frames) for index in left]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            finally:
+                self._stop.set()
+                for future in futures:
+                    future.cancel()
+        self._check_agreement()
+
+    def frames(self) -> RawFrames:
+        """Of all files, decoded."""
+        states = [self.state(index) for index in range(len(self._files))]
+        if not any(state["frames"] for state in states):
+            raise ValueError(f"{self._files[0]}: expected at least one frame, got 0")
+        return RawFrames(
+            [(self._path(index), state["frames"]) for index, state in enumerate(states)],
+            tuple(states[0]["frame"]), np.dtype(states[0]["dtype"]),
+        )  # fmt: skip
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """``frame_rate`` and ``pixel_size`` of the first file, and all that is ``missing``."""
+        states = [self.state(index) for index in range(len(self._files))]
+        missing = [item for state in states for item in state["missing"]]
+        return {**states[0], "missing": missing}
+
+    def _path(self, index: int) -> Path:
+        return self._job.path(f"frames{index:05d}.raw")
+
+    def _decode(self, index: int, on_frames: Callable[[int], None]) -> None:
+        """One file, from where its state says on."""
+        path = self._path(index)
+        state = {"frames": 0, "bytes": 0, "missing": [], **self.state(index)}
+        noted = state["bytes"]
+        with naming(path, 0):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
         try:
             with naming(path, 0):
-                os.truncate(descriptor, found["bytes"])
-            for index in range(found["file"], len(files)):
-                _spool_file(job, files[index], options, descriptor, found, on_frames)
-                found |= {"file": index + 1, "within": 0}
-                _note(job, descriptor, found)
+                os.truncate(descriptor, state["bytes"])
+            with open_movie(self._files[index], check=False, **self._options) as part:
+                state.update(_about(part))
+                run = max(1, _RUN_BYTES // max(_frame_bytes(part), 1))
+                passed = 0
+                for frames in part.blocks(run):
+                    if self._stop.is_set():
+                        return
+                    fresh = frames[max(0, min(state["frames"] - passed, len(frames))) :]
+                    passed += len(frames)
+                    if len(fresh) == 0:
+                        continue
+                    with naming(path, fresh.nbytes):
+                        _write(descriptor, fresh, state["bytes"])
+                    state["frames"] += len(fresh)
+                    state["bytes"] += fresh.nbytes
+                    on_frames(len(fresh))
+                    if state["bytes"] - noted >= _NOTE_BYTES:
+                        self._note(index, state, descriptor)
+                        noted = state["bytes"]
+                state["missing"] = [[str(m.file), m.frame, m.reason] for m in part.missing]
+            state["is_done"] = True
+            self._note(index, state, descriptor)
         finally:
             os.close(descriptor)
-    if found["frames"] == 0:
-        raise ValueError(f"{files[0]}: expected at least one frame that can be decoded, got 0")
-    return RawFrames(path, (found["frames"], *found["frame"]), np.dtype(found["dtype"]))
+
+    def _note(self, index: int, state: dict[str, Any], descriptor: int) -> None:
+        sync_descriptor(descriptor, self._path(index), state["bytes"])
+        with self._lock:
+            self._job.note(spool={**self._job.state.get("spool", {}), str(index): dict(state)})
+
+    def _check_agreement(self) -> None:
+        """All files have frames of one size and type."""
+        first = self.state(0)
+        for index, file in enumerate(self._files):
+            state = self.state(index)
+            for key, name in (("frame", "frames of"), ("dtype", "pixels of")):
+                if state[key] != first[key]:
+                    raise ValueError(
+                        f"{file}: expected {name} {first[key]} as those before, got {state[key]}"
+                    )
 
 
-def _spool_file(
-    job: Job,
-    file: Path,
-    options: dict[str, Any],
-    descriptor: int,
-    found: dict[str, Any],
-    on_frames: Callable[[int], None],
-) -> None:
-    """Appends one file's frames."""
-    within, noted = found.get("within", 0), found["bytes"]
-    with open_movie(file, check=False, **options) as part:
-        _agree(part, file, found)
-        run = max(1, _RUN_BYTES // max(int(np.prod(part.shape[1:])) * part.dtype.itemsize, 1))
-        passed = 0
-        for frames in part.blocks(run):
-            fresh = frames[max(0, min(within - passed, len(frames))) :]
-            passed += len(frames)
-            if len(fresh) == 0:
-                continue
-            with naming(job.path("frames.raw"), fresh.nbytes):
-                _write(descriptor, fresh, found["bytes"])
-            found["frames"] += len(fresh)
-            found["bytes"] += fresh.nbytes
-            found["within"] = passed
-            on_frames(len(fresh))
-            if found["bytes"] - noted >= _NOTE_BYTES:
-                _note(job, descriptor, found)
-                noted = found["bytes"]
-        found["missing"] += [[str(m.file), m.frame, m.reason] for m in part.missing]
+def _about(part: Recording) -> dict[str, Any]:
+    return {
+        "frame": list(part.shape[1:]), "dtype": part.dtype.str, "frame_rate": part.frame_rate,
+        "pixel_size": part.pixel_size,
+    }  # fmt: skip
+
+
+def _frame_bytes(part: Recording) -> int:
+    return int(np.prod(part.shape[1:])) * part.dtype.itemsize
 
 
 def _write(descriptor: int, frames: np.ndarray, at: int) -> None:
@@ -110,20 +184,3 @@ def _write(descriptor: int, frames: np.ndarray, at: int) -> None:
     while rest:
         count = os.pwrite(descriptor, rest, at)
         rest, at = rest[count:], at + count
-
-
-def _agree(part: Recording, file: Path, found: dict[str, Any]) -> None:
-    """All files have frames of one size and type."""
-    about = {"frame": list(part.shape[1:]), "dtype": part.dtype.str}
-    if "dtype" not in found:
-        found.update(about, frame_rate=part.frame_rate, pixel_size=part.pixel_size)
-    for key, name in (("frame", "frames of"), ("dtype", "pixels of")):
-        if found[key] != about[key]:
-            raise ValueError(
-                f"{file}: expected {name} {found[key]} as those before, got {about[key]}"
-            )
-
-
-def _note(job: Job, descriptor: int, found: dict[str, Any]) -> None:
-    sync_descriptor(descriptor, job.path("frames.raw"), found["bytes"])
-    job.note(spool=dict(found))
