@@ -171,7 +171,7 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length(tmp_path):
         import sys
         import numpy as np
         import stillscope
-        n, memory, suffix = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+        n, memory, destination, report = int(sys.argv[1]), *sys.argv[2:4], sys.argv[4] == "report"
         class Movie:
             # Frames that are made as they are read.
             shape, dtype = (n, 200, 260), np.dtype("u1")
@@ -179,23 +179,26 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length(tmp_path):
             def __getitem__(self, run):
                 return np.stack([self.base[k % 7:k % 7 + 200, k % 5:k % 5 + 260]
                                  for k in range(*run.indices(n))])
-        stillscope.correct(Movie(), sys.argv[4] + suffix, memory=memory, n_threads=1,
-                           progress=False)
+        stillscope.correct(Movie(), destination, memory=memory, n_threads=1, progress=False,
+                           report=report)
         # Not by getrusage, which counts what the parent had when this process began.
         with open("/proc/self/status") as status:
             peak = next(line for line in status if line.startswith("VmHWM"))
         print(int(peak.split()[1]) * 1024)
     """)
-    peaks = []
-    for n in (2000, 8000):
+
+    def peak(n, report):
+        destination = str(tmp_path / f"{n}{report}.zarr")
         done = subprocess.run(
-            [sys.executable, "-c", script, str(n), "400MB", ".zarr", str(tmp_path / f"c{n}")],
+            [sys.executable, "-c", script, str(n), "400MB", destination, report],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        peaks.append(int(done.stdout))
-    assert max(peaks) < OVER_BUDGET * 400e6
-    # Measured 1.02: what is known of each frame grows, nothing else does.
-    assert peaks[1] < 1.10 * peaks[0]
+        return int(done.stdout)
+
+    few, many = peak(2000, "-"), peak(8000, "-")
+    assert max(few, many, peak(2000, "report")) < OVER_BUDGET * 400e6
+    # Measured 1.01 to 1.05: what is known of each frame grows, nothing else does.
+    assert many < 1.15 * few
 
 
 def test_too_little_memory_is_refused_with_what_is_needed(movie, tmp_path):
