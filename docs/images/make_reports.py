@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw the pictures of docs/report.md: three reports, of recordings that are simulated.
+"""Draw the pictures of docs/report.md and the README's: of recordings that are simulated.
 
     python docs/images/make_reports.py FOLDER [--pictures]
 
 writes good.html, bad.html and do-no-harm.html into FOLDER; with --pictures (needs Chromium) also
 what a browser shows of them: the pictures for the docs beside this script, and whole pages of a
-desktop's and a phone's width in FOLDER.
+desktop's and a phone's width in FOLDER. correction.png, the README's, is drawn in any case.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 import stillscope
 from stillscope.report import Summary, summarise, write_report
+from stillscope.report.figures import overview_figure
 from stillscope.simulate import simulate_movie
 
 _FRAMES, _HEIGHT, _WIDTH = 600, 360, 480
@@ -56,6 +57,14 @@ def do_no_harm() -> Summary:
     still = np.zeros((_FRAMES, 2))
     movie, _ = simulate_movie(_FRAMES, _HEIGHT, _WIDTH, seed=7, displacement=still)
     return _report("session-c", movie)
+
+
+def draw_overview(picture: Path) -> None:
+    """What `stillscope correct` makes of the recording that it simulates."""
+    movie, displacement = simulate_movie()
+    motion = stillscope.estimate_motion(movie)
+    figure = overview_figure(summarise(movie, None, motion), truth=-displacement)
+    figure.savefig(picture, dpi=120)
 
 
 def _harm(movie: np.ndarray, *, black=(), flash=(), torn=(), duplicate=()) -> None:
@@ -117,6 +126,7 @@ def main() -> None:
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if arguments.pictures and browser is None:
         raise SystemExit("--pictures: expected Chromium, found none")
+    draw_overview(Path(__file__).with_name("correction.png"))
     for name, make in (("good", good), ("bad", bad), ("do-no-harm", do_no_harm)):
         page = arguments.folder / f"{name}.html"
         summary = make()
