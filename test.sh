@@ -51,6 +51,17 @@ assert stillscope.__file__.startswith(sys.argv[1]), stillscope.__file__
 EOF
 }
 
+# zarr 3, and the newest of what works on it, in an environment of its own: minian holds zarr below 3.
+zarr3_tests() {
+  local env=$root/build/venv-zarr3 wheel
+  wheel=$(printf '%s\n' "$wheelhouse"/stillscope-*.whl)
+  [[ -x $env/bin/python ]] || "$(system_python)" -m venv "$env"
+  "$env/bin/python" -m pip install "${wheel}[video,tiff,zarr,hdf5,xarray]" "zarr>=3" netCDF4 "pytest>=8"
+  "$env/bin/python" -m pip install --no-deps --force-reinstall "$wheel"
+  "$env/bin/python" -m pytest -p no:cacheprovider tests/python/test_files_out.py
+  "$env/bin/python" -m pytest -p no:cacheprovider -k zarr tests/python/test_readers.py
+}
+
 # closing PATTERN: the last line of the last step's log that matches, so that one sees what ran.
 closing() {
   local line
@@ -68,6 +79,8 @@ for preset in dev asan tsan; do
   closing 'tests passed'
 done
 step "run the Python tests" "$venv/bin/python" -m pytest -p no:cacheprovider tests/python
+closing ' passed'
+step "run the tests of files with zarr 3" zarr3_tests
 closing ' passed'
 step "run the main job (run.sh)" main_job
 hash=$(sources_hash)
