@@ -85,20 +85,6 @@ def _scanimage(tif):
 
 
 def _shaped(tif):
-    """Of tifffile, and so of stillscope."""
-    stated = (tif.shaped_metadata or ({},))[0]
-    about = {}
-    if stated.get("fps"):
-        about["frame_rate"] = float(stated["fps"])
-    elif stated.get("finterval"):
-        about["frame_rate"] = 1 / float(stated["finterval"])
-    sizes = [stated.get(f"PhysicalSize{axis}") for axis in "YX"]
-    if all(sizes):
-        about["pixel_size"] = tuple(map(float, sizes))
-    return about
-
-
-def _shaped(tif):
     """As tifffile keeps what it is given, stillscope's own files among them."""
     stated = (tif.shaped_metadata or ({},))[0]
     about = {}

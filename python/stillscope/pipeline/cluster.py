@@ -9,7 +9,8 @@ client holds the destination's lock, notes what is done, and moves the results t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +21,8 @@ from ..io.writers import MovieSpec, check_spec, open_writer
 from ..result import MotionEstimate
 from .job import Job
 from .progress import Progress
-from .read_ahead import ReadAhead
 from .run import Run
+from .stages import MovieStage
 
 _RETRIES = 10  # of a task whose worker died
 _AHEAD = 2  # tasks a thread of the cluster that wait
@@ -99,38 +100,34 @@ def _take(pending: list[Any], job: Job, length: int, frames: int, advance: Any) 
     advance(end - begin)
 
 
-def _write_run(run: Run, begin: int) -> None:
-    """On a worker: one run of frames."""
+@contextmanager
+def _writing(run: Run) -> Iterator[tuple[Any, MovieStage, Any]]:
+    """On a worker: the recording's frames, the stage that writes the movie, and its writer."""
     job = Job.attach(run.destination.main)
     opened = run.source.opened_before(job)
     try:
         stage = run.movie_stage(job, opened)
         writer = open_writer(stage.path, stage.spec)
         try:
-            end = min(begin + writer.run, stage.spec.shape[0])
-            shifts = load_motion(job.path("shifts.zarr")).shifts
-            with ReadAhead(opened.frames, is_ahead=False) as movie:
-                moved = run.applying(movie[begin:end], shifts[begin:end], run.n_threads)
-            writer.write(begin, moved)
+            yield opened.frames, stage, writer
         finally:
             writer.close()
     finally:
         opened.close()
+
+
+def _write_run(run: Run, begin: int) -> None:
+    """On a worker: one run of frames."""
+    with _writing(run) as (frames, stage, writer):
+        end = min(begin + writer.run, stage.spec.shape[0])
+        shifts = load_motion(stage.job.path("shifts.zarr")).shifts
+        writer.write(begin, run.applying(frames[begin:end], shifts[begin:end], run.n_threads))
 
 
 def _finish(run: Run) -> None:
     """On a worker: makes the movie of all runs."""
-    job = Job.attach(run.destination.main)
-    opened = run.source.opened_before(job)
-    try:
-        stage = run.movie_stage(job, opened)
-        writer = open_writer(stage.path, stage.spec)
-        try:
-            writer.finish(stage.memory)
-        finally:
-            writer.close()
-    finally:
-        opened.close()
+    with _writing(run) as (_, stage, writer):
+        writer.finish(stage.memory)
 
 
 def _look(run: Run, timings: dict[str, float]) -> None:

@@ -46,13 +46,7 @@ class ZarrWriter(MovieWriter):
     def begin(self) -> None:
         spec = self.spec
         with naming(self.path, spec.nbytes):
-            remove(self.path)
-            group = ZarrGroup.create(self.path, _attributes(spec))
-            group.add(spec.variable, spec.shape, spec.dtype, self._chunks, _DIMS)
-            for dim, size in zip(_DIMS, spec.shape):
-                group.write(dim, np.arange(size), (dim,))
-            group.finish()
-            sync_tree(self.path)
+            _make_group(self.path, spec, self._chunks)
 
     def write(self, begin: int, frames: np.ndarray) -> None:
         if self._array is None:
@@ -125,13 +119,7 @@ class PixelZarrWriter(MovieWriter):
         with naming(self.path, spec.nbytes):
             done = read_json(self._turned)
             if done is None:
-                remove(self.path)
-                group = ZarrGroup.create(self.path, _attributes(spec))
-                group.add(spec.variable, spec.shape, spec.dtype, spec.chunks, _DIMS)
-                for dim, size in zip(_DIMS, spec.shape):
-                    group.write(dim, np.arange(size), (dim,))
-                group.finish()
-                sync_tree(self.path)
+                _make_group(self.path, spec, spec.chunks)
                 done = 0
             array = ZarrGroup.open_array(self.path, spec.variable)
             for index, (rows, columns) in enumerate(self._bands(memory)):
@@ -175,13 +163,20 @@ class PixelZarrWriter(MovieWriter):
             self._descriptor = -1
 
 
-def _attributes(spec: MovieSpec) -> dict:
+def _make_group(path: Path, spec: MovieSpec, chunks: tuple[int, int, int]) -> None:
+    """All but the movie's pixels."""
+    remove(path)
     attributes = {}
     if spec.frame_rate:
         attributes["frame_rate"] = float(spec.frame_rate)
     if spec.pixel_size:
         attributes["pixel_size"] = [float(side) for side in spec.pixel_size]
-    return attributes
+    group = ZarrGroup.create(path, attributes)
+    group.add(spec.variable, spec.shape, spec.dtype, chunks, _DIMS)
+    for dim, size in zip(_DIMS, spec.shape):
+        group.write(dim, np.arange(size), (dim,))
+    group.finish()
+    sync_tree(path)
 
 
 def _in_a_thread(run, *arguments) -> None:
