@@ -47,10 +47,10 @@ void cubic(const float* c, float start, float step, std::size_t n, float* out) {
   const float c1 = c[1];
   const float c2 = c[2];
   const float c3 = c[3];
-  Floats t = start + step * lane_numbers;
+  const Floats first = start + step * lane_numbers;
   for (std::size_t i = 0; i < n; i += 8) {
+    const Floats t = first + step * static_cast<float>(i);
     store(((c3 * t + c2) * t + c1) * t + c0, out + i);
-    t += 8.0F * step;
   }
 }
 
@@ -161,6 +161,7 @@ void sample(const SampledRow& in, std::size_t n, float* out) {
   const auto last_row = static_cast<float>(frame.height) - 1.0F;
   const auto last_column = static_cast<float>(frame.width) - 1.0F;
   const Floats low_row = Floats{} + (-margin - y);
+  const bool has_limits = row.inside < 1e30F;
   const Floats high_row = Floats{} + (last_row + margin - y);
   for (std::size_t x = 0; x < n; x += 8) {
     const Floats column = static_cast<float>(x) + lane_numbers;
@@ -195,6 +196,10 @@ void sample(const SampledRow& in, std::size_t n, float* out) {
         value[i] = sample_one<is_cubic>(frame, static_cast<std::ptrdiff_t>(row.y),
                                         static_cast<std::ptrdiff_t>(x) + i, dy[i], dx[i]);
       }
+    }
+    if (!has_limits) {
+      store(value, out + x);
+      continue;
     }
     const Ints is_outside = (given_dy + y < -row.inside) | (given_dy + y > last_row + row.inside) |
                             (given_dx + column < -row.inside) |

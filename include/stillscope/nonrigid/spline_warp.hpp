@@ -35,11 +35,11 @@ class SplineWarper {
     samples_.reserve((extent.width + 7) / 8 * 8);
   }
 
-  /// out = `frame` sampled where the field of `coefficients` says, values brought to T. Fill
+  /// out = `frame` sampled where the field of `coefficients` says, values brought to U. Fill
   /// throughout where a coefficient is not finite.
-  template <Pixel T>
+  template <Pixel T, Pixel U>
   void operator()(const FrameView<const T>& frame, std::span<const double> coefficients,
-                  const FrameView<T>& out, bool is_cubic, SampleBorder border, float fill,
+                  const FrameView<U>& out, bool is_cubic, SampleBorder border, float fill,
                   PixelRounding rounding) {
     const bool is_known = are_finite(coefficients);
     if (is_known) {
@@ -47,15 +47,15 @@ class SplineWarper {
                    fill);
       field_.begin(coefficients.data());
     }
-    std::vector<T> gathered(out.has_contiguous_rows() ? 0 : extent_.width);
+    std::vector<U> gathered(out.has_contiguous_rows() ? 0 : extent_.width);
     for (std::size_t y = 0; y < extent_.height; ++y) {
       if (is_known) {
         sample(y, is_cubic, border, fill);
       } else {
         std::fill_n(samples_.data(), extent_.width, fill);
       }
-      T* pixels = gathered.empty() ? out.row(y) : gathered.data();
-      pixel_kernels<T>().blend_rows(samples_.data(), nullptr, extent_.width, 0.0F, rounding,
+      U* pixels = gathered.empty() ? out.row(y) : gathered.data();
+      pixel_kernels<U>().blend_rows(samples_.data(), nullptr, extent_.width, 0.0F, rounding,
                                     pixels);
       for (std::size_t x = 0; x < gathered.size(); ++x) out(y, x) = gathered[x];
     }
