@@ -30,6 +30,8 @@ constexpr double unusual_deviations = 8.0;
 constexpr std::size_t least_pooled = 160;
 /// Deformations are of about this size [px] until more is known.
 constexpr double first_guess = 1.0;
+/// Errors of fields that noise may make [px].
+constexpr double small_error = 0.03;
 /// So many frames, spread evenly, make the template of the next reading.
 constexpr std::size_t enough_frames = 256;
 /// Frames with these flags are not looked at.
@@ -84,9 +86,10 @@ class DeformationEstimator {
       const bool is_fine =
           is_last && result.passes > 0 && settings_.method != NonrigidMethod::patches;
       const DeformationLattice& lattice = is_fine ? fine_ : coarse_;
-      const DeformationTemplate reference(lattice, prior_, {plane.pixels.data(), lattice.pooled()},
-                                          plane.area, plane.weights, highpass, lowpass, noise,
-                                          executor_);
+      const double usual = result.passes == 0 ? settings_.expected.value_or(first_guess)
+                                              : std::max(result.size, least_size);
+      const auto ready = make_ready(lattice, plane, highpass, lowpass, noise, usual);
+      const DeformationTemplate& reference = *ready;
       pass(reference, sizes, result.passes, is_last);
       ++result.passes;
       judge(result, sizes);
@@ -129,6 +132,24 @@ class DeformationEstimator {
     Area area;
     std::vector<float> weights;
   };
+
+  /// The template for a reading. The less of what is smooth counts, the less do vignettes and cells
+  /// that light up look like deformations, and the more does noise: as little as it allows.
+  std::unique_ptr<DeformationTemplate> make_ready(const DeformationLattice& lattice,
+                                                  const Template& plane, double highpass,
+                                                  double lowpass, double noise, double size) const {
+    for (const double narrow : {4.0, 8.0, highpass}) {
+      if (narrow > highpass || narrow < 4.0 * static_cast<double>(lattice.pooling())) {
+        if (narrow != highpass) continue;
+      }
+      auto ready = std::make_unique<DeformationTemplate>(
+          lattice, prior_, FrameView<const float>(plane.pixels.data(), lattice.pooled()),
+          plane.area, plane.weights, narrow, lowpass, noise, executor_);
+      if (narrow == highpass) return ready;
+      if (median(ready->errors(ExpectedSize::nearest(size))) < small_error) return ready;
+    }
+    return nullptr;  // not reached
+  }
 
   /// From planes of whole pixels to those of a lattice. What is not known is 0.
   Template pooled(const FrameView<const float>& mean, const Area& area,
@@ -203,7 +224,8 @@ class DeformationEstimator {
     DeformationFitSettings fit = fit_;
     fit.starts_near = number > 0;
     fit.most_steps = number == 0 && !is_last ? 4 : 6;
-    const std::size_t every = is_last ? 1 : std::max<std::size_t>(1, fits_.size() / enough_frames);
+    const std::size_t every =
+        is_last ? 1 : std::max<std::size_t>(1, (fits_.size() + enough_frames - 1) / enough_frames);
     Pool<std::unique_ptr<Scratch>> pool;
     const std::size_t batch = group * std::max<std::size_t>(1, executor_.concurrency() / 2);
     // Pixels of the deformed frames, for the mean.

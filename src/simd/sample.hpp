@@ -36,6 +36,16 @@ inline __attribute__((always_inline)) bool any(const Ints& mask) {
 #endif
 }
 
+/// The larger and the smaller of two numbers.
+inline __attribute__((always_inline)) Floats larger(const Floats& a, const Floats& b) {
+#if defined(__AVX2__)
+  return reinterpret_cast<Floats>(
+      _mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
+#else
+  return a > b ? a : b;
+#endif
+}
+
 inline __attribute__((always_inline)) Floats between(const Floats& value, const Floats& low,
                                                      const Floats& high) {
   const Floats above = value < low ? low : value;
@@ -105,10 +115,10 @@ inline __attribute__((always_inline)) Floats sample_linear_lanes(const float* at
                                                                  const Floats& fy,
                                                                  const Floats& fx) {
   const Floats zero{};
-  const Floats right = fx > 0.0F ? fx : zero;
-  const Floats left = fx < 0.0F ? -fx : zero;
-  const Floats down = fy > 0.0F ? fy : zero;
-  const Floats up = fy < 0.0F ? -fy : zero;
+  const Floats right = larger(fx, zero);
+  const Floats left = larger(-fx, zero);
+  const Floats down = larger(fy, zero);
+  const Floats up = larger(-fy, zero);
   const auto along = [&](const float* row) __attribute__((always_inline)) {
     const Floats here = load<Floats>(row);
     return here + right * (load<Floats>(row + 1) - here) + left * (load<Floats>(row - 1) - here);
@@ -149,10 +159,27 @@ inline __attribute__((always_inline)) Floats sample_cubic_lanes(const float* at,
   return sum;
 }
 
+/// The middle of eight displacements, to the nearest pixel.
+inline __attribute__((always_inline)) float centre_of(const Floats& displacements) {
+  return __builtin_rintf(0.5F * (displacements[0] + displacements[7]));
+}
+
+/// Eight values beside which something of weight zero may have been no number, or whose positions
+/// are far apart, one by one.
+template <bool is_cubic>
+__attribute__((noinline)) void sample_again(const SampledRow& row, std::size_t x, const Ints& again,
+                                            const Floats& dy, const Floats& dx, Floats& value) {
+  for (int i = 0; i < 8; ++i) {
+    if (again[i] == 0) continue;
+    value[i] = sample_one<is_cubic>(row.frame, static_cast<std::ptrdiff_t>(row.y),
+                                    static_cast<std::ptrdiff_t>(x) + i, dy[i], dx[i]);
+  }
+}
+
 // Neighbours are displaced alike: eight values share a whole offset, and what is left of each
 // displacement is a weight. So there is nothing to gather.
-template <bool is_cubic>
-void sample(const SampledRow& in, std::size_t n, float* out) {
+template <bool is_cubic, bool is_calm>
+inline void sample_rows(const SampledRow& in, std::size_t n, float* out) {
   const SampledRow row = in;
   const SampledFrame frame = row.frame;
   // Beyond here nothing changes any more.
@@ -160,52 +187,53 @@ void sample(const SampledRow& in, std::size_t n, float* out) {
   const auto y = static_cast<float>(row.y);
   const auto last_row = static_cast<float>(frame.height) - 1.0F;
   const auto last_column = static_cast<float>(frame.width) - 1.0F;
-  const Floats low_row = Floats{} + (-margin - y);
   const bool has_limits = row.inside < 1e30F;
+  const Floats low_row = Floats{} + (-margin - y);
   const Floats high_row = Floats{} + (last_row + margin - y);
+  const float* first = frame.pixels + static_cast<std::ptrdiff_t>(row.y) * frame.stride;
   for (std::size_t x = 0; x < n; x += 8) {
     const Floats column = static_cast<float>(x) + lane_numbers;
     const Floats given_dy = load<Floats>(row.rows + x);
     const Floats given_dx = load<Floats>(row.columns + x);
-    const Floats dy = between(given_dy, low_row, high_row);
-    const Floats dx = between(given_dx, -margin - column, last_column + margin - column);
-    const float centre_dy = __builtin_rintf(0.5F * (dy[0] + dy[7]));
-    const float centre_dx = __builtin_rintf(0.5F * (dx[0] + dx[7]));
+    Floats dy = given_dy;
+    Floats dx = given_dx;
+    if constexpr (!is_calm) {
+      dy = between(dy, low_row, high_row);
+      dx = between(dx, -margin - column, last_column + margin - column);
+    }
+    const float centre_dy = centre_of(dy);
+    const float centre_dx = centre_of(dx);
     const Floats fy = dy - centre_dy;
     const Floats fx = dx - centre_dx;
-    const Ints is_far = (fy > 1.0F) | (fy < -1.0F) | (fx > 1.0F) | (fx < -1.0F);
+    const float* at = first + static_cast<std::ptrdiff_t>(centre_dy) * frame.stride +
+                      (static_cast<std::ptrdiff_t>(x) + static_cast<std::ptrdiff_t>(centre_dx));
     Floats value{};
-    Ints again = is_far;
-    if (!any(is_far)) {
-      const float* at =
-          frame.pixels +
-          (static_cast<std::ptrdiff_t>(row.y) + static_cast<std::ptrdiff_t>(centre_dy)) *
-              frame.stride +
-          (static_cast<std::ptrdiff_t>(x) + static_cast<std::ptrdiff_t>(centre_dx));
+    const Ints is_far = is_calm ? Ints{} : (fy > 1.0F) | (fy < -1.0F) | (fx > 1.0F) | (fx < -1.0F);
+    if (is_calm || !any(is_far)) {
       value = is_cubic ? sample_cubic_lanes(at, frame.stride, fy, fx)
                        : sample_linear_lanes(at, frame.stride, fy, fx);
-      // Something of weight zero was no number, perhaps.
-      const Floats difference = value - value;
-      again = difference != 0.0F;
-    } else {
-      again = Ints{} - 1;
-    }
-    if (any(again)) {
-      for (int i = 0; i < 8; ++i) {
-        if (again[i] == 0) continue;
-        value[i] = sample_one<is_cubic>(frame, static_cast<std::ptrdiff_t>(row.y),
-                                        static_cast<std::ptrdiff_t>(x) + i, dy[i], dx[i]);
+      if (!row.is_finite) {
+        const Floats difference = value - value;
+        const Ints again = difference != 0.0F;
+        if (any(again)) sample_again<is_cubic>(row, x, again, dy, dx, value);
       }
+    } else {
+      sample_again<is_cubic>(row, x, Ints{} - 1, dy, dx, value);
     }
-    if (!has_limits) {
-      store(value, out + x);
-      continue;
+    if (has_limits) {
+      const Ints is_outside =
+          (given_dy + y < -row.inside) | (given_dy + y > last_row + row.inside) |
+          (given_dx + column < -row.inside) | (given_dx + column > last_column + row.inside);
+      value = choose(is_outside, Floats{} + row.outside, value);
     }
-    const Ints is_outside = (given_dy + y < -row.inside) | (given_dy + y > last_row + row.inside) |
-                            (given_dx + column < -row.inside) |
-                            (given_dx + column > last_column + row.inside);
-    store(choose(is_outside, Floats{} + row.outside, value), out + x);
+    store(value, out + x);
   }
+}
+
+template <bool is_cubic>
+void sample(const SampledRow& row, std::size_t n, float* out) {
+  if (row.is_calm) return sample_rows<is_cubic, true>(row, n, out);
+  sample_rows<is_cubic, false>(row, n, out);
 }
 
 double deformed_residuals(const DeformedRow& in, std::size_t n, const DeformedSums& columns,
@@ -253,25 +281,31 @@ double deformed_residuals(const DeformedRow& in, std::size_t n, const DeformedSu
   return total(count);
 }
 
-void accumulate_numbers(const float* const* rows, std::size_t count, std::size_t n,
-                        double* __restrict sums, float* __restrict counts) {
-  constexpr std::size_t piece = 64;
-  for (std::size_t begin = 0; begin < n; begin += piece) {
-    const std::size_t size = n - begin < piece ? n - begin : piece;
-    float total[piece] = {};
-    float numbers[piece] = {};
+void accumulate_numbers(const float* const* rows, std::size_t count, std::size_t n, double* sums,
+                        float* counts) {
+  const Floats zero{};
+  const Floats one = zero + 1.0F;
+  std::size_t x = 0;
+  for (; x + 8 <= n; x += 8) {
+    Floats total{};
+    Floats numbers{};
     for (std::size_t k = 0; k < count; ++k) {
-      const float* __restrict row = rows[k] + begin;
-      for (std::size_t x = 0; x < size; ++x) {
-        const bool is_there = row[x] == row[x];
-        total[x] += is_there ? row[x] : 0.0F;
-        numbers[x] += is_there ? 1.0F : 0.0F;
-      }
+      const Floats value = load<Floats>(rows[k] + x);
+      const Ints is_there = value == value;
+      total += choose(is_there, value, zero);
+      numbers += choose(is_there, one, zero);
     }
-    for (std::size_t x = 0; x < size; ++x) {
-      sums[begin + x] += static_cast<double>(total[x]);
-      counts[begin + x] += numbers[x];
+    store(load<Doubles>(sums + x) + __builtin_convertvector(total, Doubles), sums + x);
+    store(load<Floats>(counts + x) + numbers, counts + x);
+  }
+  for (; x < n; ++x) {
+    float total = 0.0F;
+    for (std::size_t k = 0; k < count; ++k) {
+      const bool is_there = rows[k][x] == rows[k][x];
+      total += is_there ? rows[k][x] : 0.0F;
+      counts[x] += is_there ? 1.0F : 0.0F;
     }
+    sums[x] += static_cast<double>(total);
   }
 }
 

@@ -36,9 +36,12 @@ class DeformationFitter {
         search_(lattice) {
     const std::size_t stride = lattice.stride();
     for (auto& sums : column_sums_) sums.reserve(stride);
-    const Extent cells = {lattice.grid().height.cells, lattice.grid().width.cells};
-    detail_sums_.resize(cells.area());
+    blocks_.resize(lattice.blocks().area());
+    along_.resize(blocks_.size());
+    gains_.resize(blocks_.size());
+    cell_sums_.resize(lattice.grid().height.cells * lattice.grid().width.cells);
     for (auto& half : halves_) half.resize(lattice.unknowns());
+    for (auto& sums : row_sums_) sums.resize(2 * lattice.grid().width.points());
   }
 
   /// Pools `frame` (contiguous rows, finite) about `level`, and keeps it for what follows.
@@ -111,7 +114,7 @@ class DeformationFitter {
 
   void finish(const DeformationTemplate& reference, std::size_t step, DeformationFit& fit,
               float* warped) {
-    evaluate(reference, fit, warped, true);
+    evaluate(reference, fit, warped);
     if (update_brightness(fit)) describe(reference, step, fit);
   }
 
@@ -125,7 +128,7 @@ class DeformationFitter {
     move.resize(n);
     while (true) {
       const bool is_last = fit.steps + 1 >= settings_.most_steps;
-      evaluate(reference, fit, warped, fit.steps > 0 || settings_.starts_near || is_last);
+      evaluate(reference, fit, warped);
       if (!update_brightness(fit)) return;
       for (std::size_t i = 0; i < n; ++i) move[i] = (halves_[0][i] + halves_[1][i]) / fit.gain;
       reference.prior().energy().multiply(-reference.weight(step), fit.deviation, move);
@@ -144,7 +147,7 @@ class DeformationFitter {
     }
   }
   /// A fit that was stopped within so many tolerances has arrived all the same.
-  static constexpr double unfinished = 5.0;
+  static constexpr double unfinished = 2.0;
 
   /// The longest component of a move at any corner of the mesh [px].
   [[nodiscard]] double longest(std::span<const double> move) const {
@@ -178,8 +181,9 @@ class DeformationFitter {
 
   void sample_row(std::size_t y, float* out) {
     field_(y);
-    const SampledRow row{padded_.view(), y,    field_.height(),
-                         field_.width(), 0.0F, std::numeric_limits<float>::quiet_NaN()};
+    const SampledRow row{padded_.view(),   y,    field_.height(),
+                         field_.width(),   0.0F, std::numeric_limits<float>::quiet_NaN(),
+                         field_.is_calm(), true};
     const std::size_t width = lattice_.pooled().width;
     // What is between pooled pixels is too fine for straight lines.
     const auto kernel =
@@ -196,16 +200,13 @@ class DeformationFitter {
   }
 
   /// The deformed frame, its residual, and what that says of the control points.
-  void evaluate(const DeformationTemplate& reference, const DeformationFit& fit, float* warped,
-                bool has_detail) {
+  void evaluate(const DeformationTemplate& reference, const DeformationFit& fit, float* warped) {
     set_field(fit);
     const std::size_t stride = lattice_.stride();
     const Extent blocks = lattice_.blocks();
-    constexpr std::size_t side = DeformationLattice::block;
+    const std::size_t side = lattice_.block();
     sums_ = {};
     pixels_ = 0.0;
-    for (auto& half : halves_) std::fill(half.begin(), half.end(), 0.0);
-    std::fill(detail_sums_.begin(), detail_sums_.end(), 0.0);
     DeformedRow row{};
     row.gain = static_cast<float>(fit.gain);
     row.offset = static_cast<float>(fit.offset);
@@ -224,48 +225,94 @@ class DeformationFitter {
         row.prediction = reference.prediction(y);
         row.gradient_height = reference.gradient_height(y);
         row.gradient_width = reference.gradient_width(y);
-        row.detail = has_detail ? reference.detail(y) : nullptr;
+        row.detail = reference.detail(y);
         pixels_ += float_kernels().deformed_residuals(row, stride, columns, &sums_);
       }
-      add_blocks(i);
-      if (has_detail) add_details(i);
+      for (std::size_t j = 0; j < blocks.width; ++j) {
+        blocks_[i * blocks.width + j] = {block_sum(column_sums_[0], j),
+                                         block_sum(column_sums_[1], j),
+                                         block_sum(column_sums_[2], j)};
+      }
     }
+    find_gains(reference, fit);
+    for (auto& half : halves_) std::fill(half.begin(), half.end(), 0.0);
+    for (std::size_t i = 0; i < blocks.height; ++i) add_blocks(reference, i);
   }
 
-  static double block_sum(const AlignedBuffer<float>& sums, std::size_t j) {
-    const float* from = sums.data() + j * DeformationLattice::block;
-    double sum = 0.0;
-    for (std::size_t k = 0; k < DeformationLattice::block; ++k) {
-      sum += static_cast<double>(from[k]);
+  [[nodiscard]] double block_sum(const AlignedBuffer<float>& sums, std::size_t j) const {
+    // Four sums, so that none waits for another. Rows are padded to eight.
+    const std::size_t end = std::min((j + 1) * lattice_.block(), lattice_.stride());
+    std::array<float, 4> four{};
+    for (std::size_t k = j * lattice_.block(); k < end; k += 4) {
+      for (std::size_t l = 0; l < 4; ++l) four[l] += sums.data()[k + l];
     }
-    return sum;
+    return static_cast<double>((four[0] + four[1]) + (four[2] + four[3]));
   }
+
+  /// By how much the contrast round each block differs from the frame's: a vignette that stays
+  /// while the scene moves below it makes it do so, which would look like a displacement. From the
+  /// blocks up to two away; 0 where there is little to tell it from.
+  void find_gains(const DeformationTemplate& reference, const DeformationFit& fit) {
+    const Extent blocks = lattice_.blocks();
+    const auto details = reference.block_details();
+    const double noise = fit.sigma * fit.sigma / (usual_contrast * usual_contrast);
+    const auto window = [](std::size_t i, std::size_t n) {
+      return std::pair{i > near_blocks ? i - near_blocks : 0, std::min(i + near_blocks + 1, n)};
+    };
+    // Along the rows, then the columns: residuals times detail, detail squared.
+    for (std::size_t i = 0; i < blocks.height; ++i) {
+      for (std::size_t j = 0; j < blocks.width; ++j) {
+        const auto [first, last] = window(j, blocks.width);
+        std::array<double, 2> sum{};
+        for (std::size_t k = i * blocks.width + first; k < i * blocks.width + last; ++k) {
+          sum[0] += blocks_[k].detail;
+          sum[1] += details[k].square;
+        }
+        along_[i * blocks.width + j] = sum;
+      }
+    }
+    for (std::size_t i = 0; i < blocks.height; ++i) {
+      const auto [first, last] = window(i, blocks.height);
+      for (std::size_t j = 0; j < blocks.width; ++j) {
+        std::array<double, 2> sum{};
+        for (std::size_t k = first; k < last; ++k) {
+          sum[0] += along_[k * blocks.width + j][0];
+          sum[1] += along_[k * blocks.width + j][1];
+        }
+        gains_[i * blocks.width + j] = sum[1] > 0.0 ? sum[0] / (sum[1] + noise) : 0.0;
+      }
+    }
+  }
+  static constexpr std::size_t near_blocks = 2;
+  /// Contrasts differ by about this share.
+  static constexpr double usual_contrast = 0.1;
 
   /// Shares minus the sums of a row of blocks out to their control points: frames are sampled
   /// where the template's gradient says that they should be.
-  void add_blocks(std::size_t i) {
-    const auto& down = lattice_.block_row(i);
-    for (std::size_t j = 0; j < lattice_.blocks().width; ++j) {
+  void add_blocks(const DeformationTemplate& reference, std::size_t i) {
+    const std::size_t row = 2 * lattice_.grid().width.points();
+    const std::size_t columns = lattice_.blocks().width;
+    for (auto& sums : row_sums_) std::fill(sums.begin(), sums.end(), 0.0);
+    for (std::size_t j = 0; j < columns; ++j) {
       const auto& along = lattice_.block_column(j);
-      std::vector<double>& half = halves_[(i + j) % 2];
-      const double width = block_sum(column_sums_[1], j);
-      const double height = block_sum(column_sums_[0], j);
-      for (std::size_t k = 0; k < 4; ++k) {
-        double* to = &half[lattice_.unknown(down.first + k, along.first, 0)];
-        for (std::size_t l = 0; l < 4; ++l) {
-          const double share = down.weights[k] * along.weights[l];
-          to[2 * l] -= share * width;
-          to[2 * l + 1] -= share * height;
-        }
+      const auto& detail = reference.block_details()[i * columns + j];
+      const BlockSums& block = blocks_[i * columns + j];
+      const double gain = gains_[i * columns + j];
+      const double width = block.width - gain * detail.width;
+      const double height = block.height - gain * detail.height;
+      double* to = &row_sums_[(i + j) % 2][2 * along.first];
+      for (std::size_t l = 0; l < 4; ++l) {
+        to[2 * l] += along.weights[l] * width;
+        to[2 * l + 1] += along.weights[l] * height;
       }
     }
-  }
-
-  void add_details(std::size_t i) {
-    const std::size_t cells = lattice_.grid().width.cells;
-    for (std::size_t j = 0; j < lattice_.blocks().width; ++j) {
-      detail_sums_[lattice_.block_row(i).first * cells + lattice_.block_column(j).first] +=
-          block_sum(column_sums_[2], j);
+    const auto& down = lattice_.block_row(i);
+    for (std::size_t colour = 0; colour < 2; ++colour) {
+      for (std::size_t k = 0; k < 4; ++k) {
+        double* to = &halves_[colour][lattice_.unknown(down.first + k, 0, 0)];
+        const double share = -down.weights[k];
+        for (std::size_t l = 0; l < row; ++l) to[l] += share * row_sums_[colour][l];
+      }
     }
   }
 
@@ -301,20 +348,27 @@ class DeformationFitter {
       reference.factor(step).solve(half);
     }
     fit.agreed_square = mean_product(halves_[0], halves_[1]);
-    fit.lost_cells = 0;
-    const Extent cells = {lattice_.grid().height.cells, lattice_.grid().width.cells};
-    std::vector<double> energies(cells.area());
+    count_lost(reference, fit);
+  }
+
+  /// Cells whose pixels show nothing of the template.
+  void count_lost(const DeformationTemplate& reference, DeformationFit& fit) {
+    const std::size_t cells = lattice_.grid().width.cells;
+    for (auto& sum : cell_sums_) sum = {};
     for (std::size_t i = 0; i < lattice_.blocks().height; ++i) {
       for (std::size_t j = 0; j < lattice_.blocks().width; ++j) {
-        energies[lattice_.block_row(i).first * cells.width + lattice_.block_column(j).first] +=
-            reference.block_detail(i, j);
+        const std::size_t k = i * lattice_.blocks().width + j;
+        auto& sum =
+            cell_sums_[lattice_.block_row(i).first * cells + lattice_.block_column(j).first];
+        sum[0] += blocks_[k].detail;
+        sum[1] += reference.block_details()[k].square;
       }
     }
-    for (std::size_t i = 0; i < energies.size(); ++i) {
-      if (!(energies[i] > 0.0)) continue;
-      const double shown = 1.0 + detail_sums_[i] / (fit.gain * energies[i]);
-      const double error = fit.sigma / (fit.gain * std::sqrt(energies[i]));
-      if (shown + sure * error < least_shown) ++fit.lost_cells;
+    fit.lost_cells = 0;
+    for (const auto& [shown, energy] : cell_sums_) {
+      if (!(energy > 0.0)) continue;
+      const double error = fit.sigma / (fit.gain * std::sqrt(energy));
+      if (1.0 + shown / (fit.gain * energy) + sure * error < least_shown) ++fit.lost_cells;
     }
   }
   static constexpr double least_shown = 0.5;
@@ -351,8 +405,17 @@ class DeformationFitter {
   PatchSearch search_;
   std::array<AlignedBuffer<float>, 3> column_sums_;  // height, width, detail
   std::array<std::vector<double>, 2> halves_;
+  std::array<std::vector<double>, 2> row_sums_;
   std::vector<double> move_;
-  std::vector<double> detail_sums_;
+  struct BlockSums {
+    double height = 0.0;  // residuals times gradients
+    double width = 0.0;
+    double detail = 0.0;  // times detail
+  };
+  std::vector<BlockSums> blocks_;
+  std::vector<std::array<double, 2>> along_;
+  std::vector<double> gains_;  // of each block, beyond the frame's
+  std::vector<std::array<double, 2>> cell_sums_;
   ResidualSums sums_;
   double pixels_ = 0.0;
 };

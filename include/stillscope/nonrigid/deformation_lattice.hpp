@@ -15,14 +15,11 @@
 
 namespace stillscope {
 
-/// What pooled pixels of a frame say of a displacement is summed over blocks of 8 x 8 of them,
-/// which control points share by the weights at the blocks' middles. Unknowns are in the order of
+/// What pooled pixels of a frame say of a displacement is summed over blocks of 16 x 16 px, which
+/// control points share by the weights at the blocks' middles. Unknowns are in the order of
 /// the control points, two each: width, height.
 class DeformationLattice {
  public:
-  /// Pooled pixels along a block's side.
-  static constexpr std::size_t block = 8;
-
   /// `pooling`: 1 or 2.
   DeformationLattice(Extent frame, const ControlGrid& grid, std::size_t pooling)
       : frame_(frame),
@@ -34,6 +31,8 @@ class DeformationLattice {
 
   [[nodiscard]] Extent frame() const { return frame_; }
   [[nodiscard]] const ControlGrid& grid() const { return grid_; }
+  /// Pooled pixels along a block's side: 8 or 16.
+  [[nodiscard]] std::size_t block() const { return 16 / pooling_; }
   /// Side of a pooled pixel [px].
   [[nodiscard]] std::size_t pooling() const { return pooling_; }
   [[nodiscard]] Extent pooled() const { return pooled_; }
@@ -100,8 +99,8 @@ class DeformationLattice {
   [[nodiscard]] std::vector<Share> shares(const GridAxis& axis, std::size_t count) const {
     std::vector<Share> result;
     const Positions at = positions(count);
-    for (std::size_t begin = 0; begin < count; begin += block) {
-      const std::size_t end = std::min(begin + block, count);
+    for (std::size_t begin = 0; begin < count; begin += block()) {
+      const std::size_t end = std::min(begin + block(), count);
       const GridAxis::Place place = axis.place(0.5 * (at[begin] + at[end - 1]));
       result.push_back({place.cell, control_weights(place.fraction)});
     }

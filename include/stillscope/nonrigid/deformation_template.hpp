@@ -84,10 +84,14 @@ class DeformationTemplate {
   [[nodiscard]] const float* gradient_width(std::size_t y) const { return row(gradient_width_, y); }
   /// Without what is smooth; 0 outside the area.
   [[nodiscard]] const float* detail(std::size_t y) const { return row(detail_, y); }
-  /// Sum of the squares of a block's detail.
-  [[nodiscard]] double block_detail(std::size_t row, std::size_t column) const {
-    return block_details_[row * lattice_.blocks().width + column];
-  }
+  /// Sums over the pixels of a block.
+  struct BlockDetail {
+    double square = 0.0;  ///< Of the detail.
+    double height = 0.0;  ///< Of the detail times the gradient.
+    double width = 0.0;
+  };
+  /// One a block (rows, columns).
+  [[nodiscard]] std::span<const BlockDetail> block_details() const { return block_details_; }
 
   /// The normal matrix of the blocks of one colour of a chessboard.
   [[nodiscard]] const BandedMatrix& half(std::size_t colour) const { return halves_[colour]; }
@@ -156,7 +160,7 @@ class DeformationTemplate {
 
   void add_blocks(const ReferenceTemplate& reference) {
     const Extent blocks = lattice_.blocks();
-    constexpr auto side = static_cast<std::ptrdiff_t>(DeformationLattice::block);
+    const auto side = static_cast<std::ptrdiff_t>(lattice_.block());
     for (std::size_t i = 0; i < blocks.height; ++i) {
       for (std::size_t j = 0; j < blocks.width; ++j) {
         const Area all{
@@ -164,14 +168,16 @@ class DeformationTemplate {
             static_cast<std::ptrdiff_t>(j) * side, static_cast<std::ptrdiff_t>(j + 1) * side};
         const Area area = all & area_;
         if (area.is_empty()) continue;
-        double squares = 0.0;
+        BlockDetail& sums = block_details_[i * blocks.width + j];
         for (std::ptrdiff_t y = area.top; y < area.bottom; ++y) {
-          const float* row = detail(static_cast<std::size_t>(y));
+          const auto row = static_cast<std::size_t>(y);
           for (std::ptrdiff_t x = area.left; x < area.right; ++x) {
-            squares += static_cast<double>(row[x]) * static_cast<double>(row[x]);
+            const auto value = static_cast<double>(detail(row)[x]);
+            sums.square += value * value;
+            sums.height += value * static_cast<double>(gradient_height(row)[x]);
+            sums.width += value * static_cast<double>(gradient_width(row)[x]);
           }
         }
-        block_details_[i * blocks.width + j] = squares;
         add_block(i, j, definite(reference.normal(area)));
       }
     }
@@ -219,7 +225,7 @@ class DeformationTemplate {
   AlignedBuffer<float> gradient_height_;
   AlignedBuffer<float> gradient_width_;
   AlignedBuffer<float> detail_;
-  std::vector<double> block_details_;
+  std::vector<BlockDetail> block_details_;
   std::array<BandedMatrix, 2> halves_;
   std::vector<BandedCholesky> factors_;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -67,7 +68,13 @@ class FieldRows {
   }
 
   /// From here on, rows of the field of `coefficients`, which must outlive it.
-  void begin(const double* coefficients) { coefficients_ = coefficients; }
+  void begin(const double* coefficients) {
+    coefficients_ = coefficients;
+    look();
+  }
+  /// Whether displacements are as `SampledRow` has it. A field is nowhere longer than its longest
+  /// coefficient, nor steeper than between its control points.
+  [[nodiscard]] bool is_calm() const { return is_calm_; }
 
   /// Makes row `y`; `height()` and `width()` hold it, and up to seven more values each.
   void operator()(std::size_t y) {
@@ -113,6 +120,31 @@ class FieldRows {
     }
   }
 
+  void look() {
+    const std::size_t rows = grid_.height.points();
+    const std::size_t columns = grid_.width.points();
+    double longest = 0.0;
+    double steepest = 0.0;
+    for (std::size_t axis = 0; axis < 2; ++axis) {
+      const double* plane = coefficients_ + axis * grid_.points();
+      double axis_longest = 0.0;
+      double axis_steepest = 0.0;
+      for (std::size_t i = 0; i < rows * columns; ++i) {
+        axis_longest = std::max(axis_longest, std::fabs(plane[i]));
+        if (i % columns > 0) {
+          axis_steepest = std::max(axis_steepest, std::fabs(plane[i] - plane[i - 1]));
+        }
+      }
+      const double unit = axis == 0 ? columns_.step : rows_.step;
+      longest = std::max(longest, axis_longest / unit);
+      steepest = std::max(steepest, axis_steepest / unit);
+    }
+    const double spread = 7.0 * steepest * columns_.step / grid_.width.spacing;
+    // At the mesh's ends the field may jump to 0.
+    const bool is_covered = first_inside_ == 0 && end_inside_ == columns_.count;
+    is_calm_ = longest <= calm_length && spread <= calm_spread && is_covered;
+  }
+
   void blend(std::size_t axis, const GridAxis::Place& place) {
     const std::size_t points = grid_.width.points();
     const double* from = coefficients_ + axis * grid_.points() + place.cell * points;
@@ -144,6 +176,7 @@ class FieldRows {
   std::vector<Run> runs_;
   std::size_t first_inside_ = 0;
   std::size_t end_inside_ = 0;
+  bool is_calm_ = false;
   std::vector<double> blended_;
   AlignedBuffer<float> height_;
   AlignedBuffer<float> width_;

@@ -46,6 +46,7 @@ class SplineWarper {
       padded_.load(frame, border == SampleBorder::constant ? Border::constant : Border::nearest,
                    fill);
       field_.begin(coefficients.data());
+      is_finite_ = std::is_integral_v<T> && std::isfinite(fill);
     }
     std::vector<U> gathered(out.has_contiguous_rows() ? 0 : extent_.width);
     for (std::size_t y = 0; y < extent_.height; ++y) {
@@ -74,13 +75,15 @@ class SplineWarper {
     field_(y);
     const float inside =
         border == SampleBorder::half_pixel ? 0.5F : std::numeric_limits<float>::max();
-    const SampledRow row{padded_.view(), y, field_.height(), field_.width(), inside, fill};
+    const SampledRow row{padded_.view(), y,    field_.height(),  field_.width(),
+                         inside,         fill, field_.is_calm(), is_finite_};
     const auto kernel = is_cubic ? float_kernels().sample_cubic : float_kernels().sample_linear;
     kernel(row, extent_.width, samples_.data());
   }
 
   Extent extent_;
   FieldRows field_;
+  bool is_finite_ = false;
   PaddedFrame padded_;
   AlignedBuffer<float> samples_;
 };

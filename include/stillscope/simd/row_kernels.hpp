@@ -112,6 +112,8 @@ struct SampledFrame {
   std::size_t width;
 };
 inline constexpr std::size_t sample_padding = 16;
+inline constexpr double calm_length = 12.0;
+inline constexpr double calm_spread = 0.9;
 
 /// How a row of positions is sampled. Buffers hold whole multiples of 8 values.
 struct SampledRow {
@@ -123,6 +125,11 @@ struct SampledRow {
   /// Positions further outside than `inside` [px] on an axis give `outside`.
   float inside;
   float outside;
+  /// No displacement is longer than `calm_length` [px] on an axis, and none of eight neighbours
+  /// differs by more than `calm_spread` [px] from another: there is less to be careful of.
+  bool is_calm;
+  /// So is where all pixels, and what the frame is padded with, are finite.
+  bool is_finite;
 };
 
 /// A row of a frame, sampled where a template's pixels lie in it, beside the template. Buffers hold
