@@ -12,10 +12,12 @@ from ._core import __version__
 from ._install import install, uninstall
 from .filters import filter_movie
 from .movie import apply_motion, estimate_motion
+from .nonrigid import Deformation
 from .residual import ResidualMotion, residual_motion
 from .result import FrameQuality, MotionEstimate
 
 __all__ = [
+    "Deformation",
     "FrameQuality",
     "MotionEstimate",
     "ResidualMotion",
