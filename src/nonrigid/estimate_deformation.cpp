@@ -303,7 +303,8 @@ class DeformationEstimator {
     }
     std::sort(squares.begin(), squares.end());
     // A few wild frames do not count.
-    const std::size_t count = squares.size() - squares.size() / 50;
+    const std::size_t wild = squares.size() < 8 ? 0 : std::max<std::size_t>(1, squares.size() / 50);
+    const std::size_t count = squares.size() - wild;
     double sum = 0.0;
     for (std::size_t i = 0; i < count; ++i) sum += squares[i];
     const double square = std::max(sum / static_cast<double>(count), 0.0);
