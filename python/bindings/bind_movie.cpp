@@ -14,6 +14,7 @@
 #include "array.hpp"
 #include "bindings.hpp"
 #include "estimate_values.hpp"
+#include "nonrigid_values.hpp"
 #include "stillscope/movie/estimate_motion.hpp"
 #include "stillscope/movie/filter_movie.hpp"
 #include "stillscope/movie/residual_motion.hpp"
@@ -119,6 +120,7 @@ EstimateSettings estimate_settings(const py::dict& options) {
   settings.refine.robust = options["robust"].cast<double>();
   settings.refine.highpass = options["highpass"].cast<double>();
   settings.refine.lowpass = options["lowpass"].cast<double>();
+  settings.nonrigid = nonrigid_settings(options["nonrigid"]);
   settings.max_shift = options["max_shift"].cast<std::optional<double>>();
   settings.bad_frames = optional_span<std::uint16_t>(options, "bad_frames");
   settings.weights = optional_span<float>(options, "weights");
@@ -179,6 +181,7 @@ py::dict estimate_motion_py(const py::function& read, const py::dtype& dtype, st
   dict["passes"] = motion.passes;
   dict["moved"] = motion.moved;
   dict["frames"] = quality_dict(motion.frames);
+  dict["deformation"] = deformation_dict(motion.deformation);
   return dict;
 }
 

@@ -8,6 +8,7 @@ namespace stillscope::python {
 
 void bind_estimate(pybind11::module_& module);
 void bind_movie(pybind11::module_& module);
+void bind_nonrigid(pybind11::module_& module);
 void bind_apply(pybind11::module_& module);
 void bind_quality(pybind11::module_& module);
 void bind_register(pybind11::module_& module);

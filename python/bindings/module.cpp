@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = STILLSCOPE_VERSION;
   bind_estimate(module);
   bind_movie(module);
+  bind_nonrigid(module);
   bind_apply(module);
   bind_quality(module);
   bind_register(module);

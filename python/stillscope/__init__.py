@@ -17,6 +17,7 @@ from ._core import __version__
 from ._install import install, uninstall
 from .filters import filter_movie
 from .movie import apply_motion, estimate_motion
+from .nonrigid import Deformation
 from .residual import ResidualMotion, residual_motion
 from .result import FrameQuality, MotionEstimate
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Correction",
+    "Deformation",
     "FrameQuality",
     "MotionEstimate",
     "Recording",

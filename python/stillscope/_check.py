@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,34 @@ def kernel_array(array: np.ndarray) -> np.ndarray:
     if array.dtype == dtype and array.flags.aligned and not any(strides):
         return array
     return array.astype(dtype, order="C")
+
+
+def through_kernels(
+    movie: np.ndarray,
+    out: np.ndarray,
+    rounding: str,
+    kernel: Callable[[np.ndarray, np.ndarray], None],
+) -> None:
+    """``kernel(movie, out)`` for every real dtype, ``out`` being of the movie's: ``kernel`` rounds
+    the types that it knows; others are computed in floats, then brought back like these."""
+    dtype = movie.dtype
+    source = kernel_array(movie)
+    if source.dtype == dtype and source.dtype == out.dtype and out.flags.aligned:
+        kernel(source, out)
+        return
+    source = source.astype(np.float64 if dtype.kind in "iu" and dtype.itemsize > 2 else np.float32)
+    warped = np.empty(source.shape, source.dtype)
+    kernel(source, warped)
+    if dtype.kind == "b":
+        np.not_equal(warped if rounding == "truncate" else np.rint(warped), 0, out=out)
+        return
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        if rounding == "nearest":
+            np.rint(warped, out=warped)
+        # The largest 64-bit integers are no floats: stay below them.
+        np.clip(warped, float(info.min), np.nextafter(float(info.max) + 1, 0), out=warped)
+    np.copyto(out, warped, casting="unsafe")
 
 
 def warped_values(dtype: np.dtype) -> str:

@@ -29,7 +29,14 @@ class Checkpoint(Protocol):
     def save(self, state: memoryview) -> None: ...
     def load(self) -> bytes | None: ...
 
+class NonrigidSettings(TypedDict):
+    method: Literal["spline", "patches"]
+    spacing: float
+    expected: float | None
+    cells: tuple[int, int] | None
+
 class EstimateSettings(TypedDict):
+    nonrigid: NonrigidSettings | None
     filter: FilterSettings
     tree: TreeSettings
     chunk: int
@@ -90,6 +97,30 @@ def apply_motion(
     binning: tuple[float, float] = (1.0, 1.0),
     n_threads: int | None,
 ) -> None: ...
+def apply_deformation(
+    movie: NDArray[Any],
+    coefficients: NDArray[np.float64],
+    origin: tuple[float, float],
+    spacing: tuple[float, float],
+    out: NDArray[Any],
+    *,
+    fill: float,
+    rounding: Literal["nearest", "truncate"],
+    interpolation: Literal["linear", "cubic"] = "linear",
+    border: Literal["constant", "nearest", "half_pixel"] = "constant",
+    binning: tuple[float, float] = (1.0, 1.0),
+    n_threads: int | None,
+) -> None: ...
+def control_grid(
+    height: int, width: int, rows: int, columns: int
+) -> tuple[tuple[float, float], tuple[float, float]]: ...
+def spline_field(
+    coefficients: NDArray[np.float64],
+    origin: tuple[float, float],
+    spacing: tuple[float, float],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+) -> NDArray[np.float64]: ...
 def circularity(frame: NDArray[Any], max_sh: int) -> float: ...
 def match_template(
     src: NDArray[np.float32],

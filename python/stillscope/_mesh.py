@@ -24,7 +24,7 @@ from types import ModuleType
 
 import numpy as np
 
-from . import _check
+from . import _check, _core
 
 __all__ = [
     "bspline_param",
@@ -97,15 +97,12 @@ def bspline_param(image: np.ndarray, mesh_size: Sequence[int]) -> tuple[float, .
     ------
     ValueError, TypeError
         If the image is not two-dimensional, or `mesh_size` is not two whole numbers of at least 1.
-    ImportError
-        If SimpleITK is missing.
     """
-    sitk = _require("SimpleITK")
-    height, width = _frame_shape(image, "image")
-    geometry = sitk.Image([width, height], sitk.sitkUInt8)
+    shape = _frame_shape(image, "image")
     mesh = checked_mesh_size(mesh_size)
-    transform = sitk.BSplineTransformInitializer(geometry, mesh, SPLINE_ORDER)
-    return tuple(transform.GetFixedParameters())
+    origin, spacing = _core.control_grid(*shape, *mesh[::-1])
+    points = (float(n + SPLINE_ORDER) for n in mesh)
+    return (*points, *origin[::-1], *spacing[::-1], 1.0, 0.0, 0.0, 1.0)
 
 
 def grid_shape(mesh_size: tuple[int, int]) -> tuple[int, int, int]:
@@ -273,7 +270,7 @@ def transform_mesh(
     mesh = mesh_size_of_grid(np.shape(coefficients), mesh_size, "coefficients")
     coefficients = _check.real_array(coefficients, "coefficients", (3,)).astype(np.float64)
     fill = _check.fill(fill, frame.dtype)
-    param = bspline_param(frame, mesh) if param is None else _checked_param(param, mesh)
+    param = bspline_param(frame, mesh) if param is None else checked_param(param, mesh)
     if not np.isfinite(coefficients).all():
         return np.full(frame.shape, fill, dtype=frame.dtype)
     return _resample(frame, coefficients, fill, param)
@@ -417,7 +414,8 @@ def mesh_size_of_grid(
     return implied
 
 
-def _checked_param(param: Sequence[float], mesh_size: tuple[int, int]) -> tuple[float, ...]:
+def checked_param(param: Sequence[float], mesh_size: tuple[int, int]) -> tuple[float, ...]:
+    """``param`` as of `bspline_param` for a mesh of these cells ``(x, y)``."""
     values = tuple(float(value) for value in param)
     grid = tuple(n + SPLINE_ORDER for n in mesh_size)
     if len(values) != 10 or values[:2] != grid:

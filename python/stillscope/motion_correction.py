@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A drop-in for ``minian.motion_correction`` (2.0.2): the same names, arguments, dims and answers.
 
-What is ours is keyword-only: ``refine`` of `estimate_motion`; ``slot_last``, ``registrar`` and
+What is ours is keyword-only: ``refine`` and ``engine`` of `estimate_motion`; ``slot_last``, ``registrar`` and
 ``n_threads`` of `est_motion_chunk` (also through `estimate_motion`); ``grid`` and ``n_threads`` of
 `apply_transform` and `transform_perframe`. ``docs/drop-in.md`` lists every difference.
 
@@ -37,6 +37,7 @@ from .movie import estimate_settings as _estimate_settings
 from .movie import movie_settings as _movie_settings
 from .movie import translate as _translate
 from .movie import warn_of as _warn_of
+from .nonrigid import transform_frames as _transform_frames
 
 # Names that minian's module has and other code takes from it; imported when they are asked for.
 _LAZY = {
@@ -66,6 +67,7 @@ def estimate_motion(
     mesh_size: tuple[int, int] | None = None,
     *,
     refine: int = 0,
+    engine: str = "sitk",
     **kwargs: Any,
 ) -> xr.DataArray:
     """Estimate the motion of every frame of a movie.
@@ -82,15 +84,19 @@ def estimate_motion(
     chunk_nfm : int or None
         Frames a chunk; None: the length of the largest chunk of ``varr`` along ``dim``.
     mesh_size : tuple of int or None
-        Estimate a free-form deformation by SimpleITK (extra ``nonrigid``) with this many mesh
-        elements, used as ``(x, y)``.
+        Estimate a free-form deformation with this many mesh elements, used as ``(x, y)``.
     refine : int
         0: the shifts of minian. Above 0: those of `stillscope.estimate_motion`, bit for bit, with
         so many passes of its fit at most. They are of the movie as a whole and depend on its chunks
         only through ``npart=None``. For a lazy movie this is a single task, which reads the movie
         once for the tree and once a pass, and holds one chunk at a time.
+    engine : {"sitk", "native"}
+        With ``mesh_size``: minian's method, by SimpleITK (extra ``nonrigid``); or the fields of
+        `stillscope.estimate_motion` with ``nonrigid=True``, in the same dims and layout, many times
+        faster. Of the movie as a whole, as with ``refine``, of which it then takes at most as many
+        passes, 3 where it is 0.
     **kwargs
-        ``alt_error`` and the other options of `est_motion_chunk`. With ``refine``, those of
+        ``alt_error`` and the other options of `est_motion_chunk`. With ``refine`` or "native", those of
         `stillscope.estimate_motion`, with its defaults, and ``chunk_nfm`` is its ``chunk``; what
         `est_motion_chunk` has beside them has no effect.
 
@@ -131,7 +137,15 @@ def estimate_motion(
         nfm = chunk_nfm or (max(ordered.chunksizes[dim]) if ordered.chunks else n)
         npart = max(3, math.ceil(math.sqrt(n / nfm)))
     refine = _check.integer(refine, "refine", 0)
-    if refine > 0:
+    is_native = _check.choice(engine, "engine", ("sitk", "native")) == "native"
+    if is_native and mesh_size is None:
+        raise ValueError("mesh_size: expected two whole numbers with engine='native', got None")
+    if is_native:
+        _mesh.check_side(ordered.shape, "varr")
+        mesh_size = _mesh.checked_mesh_size(mesh_size)
+        local = {"nonrigid": True, "mesh_size": mesh_size}
+        result = _native_mesh_motion(ordered.data, npart, chunk_nfm, refine or 3, kwargs | local)
+    elif refine > 0:
         if mesh_size is not None:
             raise ValueError(f"mesh_size: expected None with refine={refine}, got {mesh_size!r}")
         if extra:
@@ -191,16 +205,33 @@ def _refined_motion(
         _check.integer(n_threads, "n_threads", 1)
     _chunk_options(npart, given["alt_error"], **tree_alone)
     _movie_settings(_FrameSource(pixels, "varr"), **given)
+    mesh_size = options.get("mesh_size") if options.get("nonrigid") else None
     if not isinstance(pixels, darr.Array):
-        return _estimate_movie(pixels, **options).shifts
+        return _refined_shifts(_Opaque(pixels), options)
     # Not a name by which minian's plug-in asks for a worker's memory.
     key = f"estimate_motion_refined-{uuid.uuid4()}"
     shifts = da.delayed(_refined_shifts, pure=False)(_Opaque(pixels), options, dask_key_name=key)
-    return darr.from_delayed(shifts, (pixels.shape[0], 2), dtype=np.float64)
+    grid = () if mesh_size is None else (mesh_size[1] + 3, mesh_size[0] + 3)
+    return darr.from_delayed(shifts, (pixels.shape[0], 2, *grid), dtype=np.float64)
 
 
 def _refined_shifts(movie: _Opaque, options: dict[str, Any]) -> np.ndarray:
-    return _estimate_movie(movie.array, **options).shifts
+    """The shifts, or the coefficients where there are any."""
+    motion = _estimate_movie(movie.array, **options)
+    return motion.shifts if motion.deformation is None else motion.deformation.coefficients
+
+
+def _native_mesh_motion(
+    pixels: Any, npart: int, chunk_nfm: int | None, refine: int, options: dict[str, Any]
+) -> Any:
+    """The coefficients of a movie, or of each along the leading axes; on dask where ``pixels``
+    are."""
+    if pixels.ndim > 3:
+        parts = [
+            _native_mesh_motion(part, npart, chunk_nfm, refine, options) for part in pixels
+        ]
+        return (darr if isinstance(pixels, darr.Array) else np).stack(parts)
+    return _refined_motion(pixels, npart, chunk_nfm, refine, options)
 
 
 def est_motion_part(
@@ -638,7 +669,7 @@ def apply_transform(
         mesh_size = _mesh.mesh_size_of_grid(
             tuple(trans.sizes[d] for d in core), mesh_size, "trans"
         )
-        options = {"fill": fill, "mesh_size": mesh_size}
+        options = {"fill": fill, "n_threads": n_threads}
         block = _transform_perframe_mesh
     else:
         core = ["shift_dim"]
@@ -738,13 +769,11 @@ def _transform_perframe_block(
 
 
 def _transform_perframe_mesh(
-    frames: np.ndarray, coefficients: np.ndarray, fill: float, mesh_size: Any
+    frames: np.ndarray, coefficients: np.ndarray, fill: float, n_threads: int | None
 ) -> np.ndarray:
-    """The B-spline warp of a block of frames."""
+    """The B-spline warp of a block of frames, in one call."""
     lead, flat, grids = _perframe(frames, coefficients, 3)
-    out = np.empty(flat.shape, frames.dtype)
-    for i, (frame, coefs) in enumerate(zip(flat, grids)):
-        out[i] = _mesh.transform_mesh(frame, coefs, fill, mesh_size=mesh_size)
+    out = _transform_frames(flat, grids, fill, n_threads=_check.threads(n_threads))
     return out.reshape(lead + frames.shape[-2:])
 
 
@@ -783,8 +812,13 @@ def transform_perframe(
     fill = _check.fill(fill, frame.dtype)
     coefficients = np.asarray(tx_coef)
     if coefficients.ndim > 1:
-        _mesh.mesh_size_of_grid(coefficients.shape, mesh_size, "tx_coef")
-        return _mesh.transform_mesh(frame, coefficients, fill, param, mesh_size)
+        mesh_size = _mesh.mesh_size_of_grid(coefficients.shape, mesh_size, "tx_coef")
+        _check.real_dtype(coefficients.dtype, "tx_coef")
+        if param is not None:
+            param = _mesh.checked_param(param, mesh_size)
+            if param[6:] != (1.0, 0.0, 0.0, 1.0):
+                raise ValueError(f"param: expected the axes of the frame, got {param[6:]}")
+        return _transform_frames(frame[None], coefficients[None], fill, param, 1)[0]
     _check.choice(grid, "grid", ("exact", "cv2"))
     shift = _check.shift_rows(coefficients[None], "tx_coef", 1)
     out = np.empty((1, *frame.shape), frame.dtype)

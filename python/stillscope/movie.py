@@ -12,6 +12,7 @@ import numpy as np
 from . import _check, _core
 from ._source import FrameSource
 from .filters import filter_settings, is_active
+from .nonrigid import deform, deformation_of, nonrigid_settings
 from .result import FrameQuality, MotionEstimate
 
 
@@ -87,6 +88,10 @@ def estimate_motion(
     robust: float = 3.0,
     highpass: float = 16.0,
     lowpass: float = 1.0,
+    nonrigid: bool | str = False,
+    spacing: float = 75.0,
+    mesh_size: tuple[int, int] | None = None,
+    deformation: float | None = None,
     npart: int = 3,
     alt_error: float | None = 5.0,
     aggregation: str = "mean",
@@ -97,7 +102,7 @@ def estimate_motion(
     registrar: str = "coarse_to_fine",
     n_threads: int | None = None,
 ) -> MotionEstimate:
-    """Estimate the rigid motion of every frame of a movie.
+    """Estimate the motion of every frame of a movie.
 
     Frames are registered to their neighbours and merged into templates, which are registered and
     merged in turn, up a tree: the method of minian, by circular cross-correlation and a parabola
@@ -145,6 +150,19 @@ def estimate_motion(
         not count in the fit; 0: all does.
     lowpass : float
         px: nor does what is finer than this, which is noise; 0: all does.
+    nonrigid : {False, True, "patches"}
+        Motion that differs across the frame (``docs/nonrigid.md``). True: the control points of a
+        smooth field, by Gauss-Newton; frames whose parts lie far off are found by patches.
+        "patches": from patches alone, rougher. It needs ``refine`` and the whole frame (no
+        ``region``).
+    spacing : float
+        px between control points, at least 8, as near as whole cells of the mesh allow.
+    mesh_size : tuple of int or None
+        Cells of the mesh along ``(x, y)`` instead, as in the drop-in.
+    deformation : float or None
+        px: the root mean square size of deformations that is expected, by which fields are held to
+        be smooth; None: learned from the movie, which is taken for rigid where it deforms by less
+        than 0.05 px.
     npart : int
         Items merged together in a node of the tree, at least 2.
     alt_error : float or None
@@ -192,7 +210,8 @@ def estimate_motion(
     settings = movie_settings(
         source, preset=preset, smooth=smooth, background=background, fixed_pattern=fixed_pattern,
         region=region, refine=refine, max_shift=max_shift, bad_frames=bad_frames, mask=mask,
-        brightness=brightness, robust=robust, highpass=highpass, lowpass=lowpass, npart=npart, alt_error=alt_error,
+        brightness=brightness, robust=robust, highpass=highpass, lowpass=lowpass,
+        nonrigid=nonrigid, spacing=spacing, mesh_size=mesh_size, deformation=deformation, npart=npart, alt_error=alt_error,
         aggregation=aggregation, max_sh=max_sh, circ_thres=circ_thres, chunk=chunk,
         slot_last=slot_last, registrar=registrar,
     )  # fmt: skip
@@ -233,6 +252,7 @@ def run_estimate(
         mean_before=result["plain_mean"] if has_quality else None,
         filtering=settings["filter"],
         fixed_pattern=result["fixed_pattern"],
+        deformation=deformation_of(result["deformation"], (height, width)),
     )
 
 
@@ -252,6 +272,10 @@ def movie_settings(
     robust: float,
     highpass: float,
     lowpass: float,
+    nonrigid: bool | str,
+    spacing: float,
+    mesh_size: tuple[int, int] | None,
+    deformation: float | None,
     chunk: int | None,
     **tree_options: Any,
 ) -> dict[str, Any]:
@@ -272,6 +296,7 @@ def movie_settings(
         "robust": _check.number(robust, "robust"),
         "highpass": _check.number(highpass, "highpass"),
         "lowpass": _check.number(lowpass, "lowpass"),
+        "nonrigid": nonrigid_settings(nonrigid, spacing, mesh_size, deformation),
         "max_shift": _check.optional_number(max_shift, "max_shift"),
         "bad_frames": None if bad_frames is None else _bad_frames(bad_frames, frames),
         "weights": None if mask is None else _weights(mask, (height, width)),
@@ -326,26 +351,10 @@ def translate(
     **how: Any,
 ) -> None:
     """The applier for checked arguments: every real dtype, into ``out`` of the movie's dtype."""
-    dtype = movie.dtype
-    options = {"fill": fill, "grid": grid, "n_threads": n_threads, **how}
-    source = _check.kernel_array(movie)
-    if source.dtype == dtype and source.dtype == out.dtype and out.flags.aligned:
-        _core.apply_motion(source, shifts, out, rounding=rounding, **options)
-        return
-    # Types that the kernels do not know: computed in floats, then brought back like the others.
-    source = source.astype(np.float64 if dtype.kind in "iu" and dtype.itemsize > 2 else np.float32)
-    warped = np.empty(source.shape, source.dtype)
-    _core.apply_motion(source, shifts, warped, rounding=rounding, **options)
-    if dtype.kind == "b":
-        np.not_equal(warped if rounding == "truncate" else np.rint(warped), 0, out=out)
-        return
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        if rounding == "nearest":
-            np.rint(warped, out=warped)
-        # The largest 64-bit integers are no floats: stay below them.
-        np.clip(warped, float(info.min), np.nextafter(float(info.max) + 1, 0), out=warped)
-    np.copyto(out, warped, casting="unsafe")
+    options = {"fill": fill, "grid": grid, "rounding": rounding, "n_threads": n_threads, **how}
+    _check.through_kernels(
+        movie, out, rounding, lambda a, b: _core.apply_motion(a, shifts, b, **options)
+    )
 
 
 def apply_motion(
@@ -372,7 +381,9 @@ def apply_motion(
         have the size on which the shifts were estimated.
     shifts : array_like or MotionEstimate
         ``(frame, 2)``, px, ``(height, width)``. A shift that is not finite or larger than the frame
-        gives a frame of ``fill``.
+        gives a frame of ``fill``. Of an estimate with ``nonrigid``, its fields are applied, for
+        which the movie must have the size on which they were estimated (over ``binning``); its
+        ``shifts`` alone move frames as a whole.
     fill : float
         Value of what lies outside the frame, with which edge pixels blend; NaN for floats only.
     out : numpy.ndarray or None
@@ -415,6 +426,7 @@ def apply_motion(
     >>> corrected = stillscope.apply_motion(binned, motion, binning=2)
     """
     array = _check.real_array(movie, "movie", (3,))
+    local = getattr(shifts, "deformation", None)
     rows = getattr(shifts, "shifts", shifts)
     rows = _check.shift_rows(rows, "shifts", len(array))
     fill = _check.fill(fill, array.dtype)
@@ -431,7 +443,14 @@ def apply_motion(
     else:
         check_out(out, array)
     threads = _check.threads(n_threads)
-    if array.size:
+    if local is not None:
+        if grid != "exact":
+            raise ValueError(f"grid: expected 'exact' with a deformation, got {grid!r}")
+        deform(
+            array, local, out, fill=fill, rounding="nearest", interpolation=interpolation,
+            border=border, binning=sides, n_threads=threads,
+        )  # fmt: skip
+    elif array.size:
         translate(
             array, rows, out, fill=fill, grid=grid, rounding="nearest", n_threads=threads,
             interpolation=interpolation, border=border, binning=sides,

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _core
 from .filters import filter_movie
+from .nonrigid import Deformation
 from .residual import ResidualMotion, residual_motion, seen_by, template_of
 
 _NOISE_WIDTH = 1.0  # px: what is finer in the mean of a movie is noise first of all
@@ -52,7 +53,7 @@ class FrameQuality:
         float64: contrast of the frame over the template's.
     flags : dict of str to numpy.ndarray
         bool: ``non_finite``, ``black``, ``flash``, ``torn``, ``duplicate``, ``low_confidence``,
-        ``at_limit``, ``not_converged``, ``given``.
+        ``at_limit``, ``not_converged``, ``given``, ``field_not_converged``.
     interpolated : numpy.ndarray
         bool: the shift is not the frame's own but lies between its neighbours'.
     """
@@ -113,6 +114,9 @@ class MotionEstimate:
     filtering : dict or None
         What the estimate looked at: ``smooth`` and ``background`` (px), ``fixed_pattern`` and
         ``region`` (first row, end of the rows, first column, end of the columns; None: all).
+    deformation : Deformation or None
+        Motion that differs across the frame; None without ``nonrigid``. `shifts` is then the mean
+        of a frame's field.
     stats : dict
         ``counts`` of what the tree did: ``leaves`` and ``nodes`` and ``runs`` of each,
         ``registrations`` of pairs (and those ``spared``), ``warps``, ``spectra``, exact sums round
@@ -132,6 +136,28 @@ class MotionEstimate:
     mean_before: np.ndarray | None = None
     fixed_pattern: np.ndarray | None = None
     filtering: dict[str, Any] | None = None
+    deformation: Deformation | None = None
+
+    def field(self, y: Any, x: Any) -> np.ndarray:
+        """Corrections at positions of the template.
+
+        Parameters
+        ----------
+        y, x : array_like
+            px: rows and columns, each in increasing or any other order.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 ``(frame, len(y), len(x), 2)``, px, ``(height, width)``: what must be added to
+            the position in the frame of the content that lies at ``(y, x)`` in the template. The
+            same everywhere, `shifts`, without ``nonrigid``.
+        """
+        if self.deformation is not None:
+            return self.deformation.field(y, x)
+        rows, columns = np.atleast_1d(np.asarray(y)), np.atleast_1d(np.asarray(x))
+        shape = (len(self.shifts), len(rows), len(columns), 2)
+        return np.broadcast_to(self.shifts[:, None, None, :], shape).copy()
 
     @property
     def valid_template(self) -> tuple[slice, slice]:

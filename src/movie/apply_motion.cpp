@@ -9,33 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "apply_checks.hpp"
 #include "stillscope/core/error.hpp"
 #include "stillscope/warp/cubic_translation.hpp"
 
 namespace stillscope {
 namespace {
-
-template <Pixel T>
-void check_fill(double fill) {
-  if constexpr (std::is_integral_v<T>) {
-    const auto lowest = static_cast<double>(std::numeric_limits<T>::lowest());
-    const auto highest = static_cast<double>(std::numeric_limits<T>::max());
-    if (!(fill >= lowest && fill <= highest)) {
-      throw_invalid("fill",
-                    "a number from " + std::to_string(std::numeric_limits<T>::lowest()) + " to " +
-                        std::to_string(std::numeric_limits<T>::max()) + " for this integer movie",
-                    fill);
-    }
-  }
-}
-
-void check_binning(const PixelSize& binning) {
-  for (const double side : {binning.height, binning.width}) {
-    if (!(side > 0.0 && std::isfinite(side))) {
-      throw_invalid("binning", "finite numbers above 0", side);
-    }
-  }
-}
 
 /// Warps frames one after the other; one object a thread.
 template <Pixel T>
@@ -58,10 +37,7 @@ class FrameWarper {
   template <class Warper>
   void write(Warper& warper, Extent extent, const FrameView<T>& out,
              const ApplySettings& settings) {
-    const PixelRounding rounding = std::is_floating_point_v<T> ? PixelRounding::none
-                                   : settings.rounding == Rounding::nearest
-                                       ? PixelRounding::nearest
-                                       : PixelRounding::truncate;
+    const PixelRounding rounding = pixel_rounding<T>(settings.rounding);
     const bool in_place = out.has_contiguous_rows();
     if (!in_place) pixels_.resize(extent.width);
     for (std::size_t y = 0; y < extent.height; ++y) {
@@ -85,10 +61,7 @@ void apply_motion(const MovieView<const T>& movie, std::span<const Shift> shifts
   if (shifts.size() != movie.size()) {
     throw_invalid("shifts", std::to_string(movie.size()) + " shifts, one a frame", shifts.size());
   }
-  if (out.size() != movie.size() || out.extent() != movie.extent()) {
-    throw_invalid("out", std::to_string(movie.size()) + " frames of " + to_string(movie.extent()),
-                  std::to_string(out.size()) + " frames of " + to_string(out.extent()));
-  }
+  check_out(movie, out);
   check_fill<T>(settings.fill);
   check_binning(settings.binning);
   Pool<std::unique_ptr<FrameWarper<T>>> pool;

@@ -96,9 +96,11 @@ class MotionEstimator {
       return motion;
     }
     if (!motion.merged.is_empty()) refine(motion);
+    if (is_nonrigid() && !motion.deformation) leave_rigid(motion);
     describe(motion);
     interpolate(motion);
     for (std::size_t i = 0; i < frames_; ++i) motion.shifts[i] = states_[i].fit.shift;
+    if (motion.deformation) add_shifts(*motion.deformation, motion.shifts);
     return motion;
   }
 
@@ -124,9 +126,16 @@ class MotionEstimator {
   }
 
   /// Of which movie and settings a checkpoint is, as far as sizes tell.
-  [[nodiscard]] std::array<std::size_t, 8> identity() const {
-    return {archive_version, frames_,      extent_.height,       extent_.width,
-            sizeof(T),       has_quality_, filtered_ != nullptr, settings_.filter.fixed_pattern};
+  [[nodiscard]] std::array<std::size_t, 9> identity() const {
+    return {archive_version,
+            frames_,
+            extent_.height,
+            extent_.width,
+            sizeof(T),
+            has_quality_,
+            filtered_ != nullptr,
+            settings_.filter.fixed_pattern,
+            static_cast<std::size_t>(settings_.nonrigid.method)};
   }
 
   void keep(MovieMotion& motion) {
@@ -364,8 +373,35 @@ class MotionEstimator {
       motion.common = mean.common(common_share);
       if (!scene_.empty()) update_pattern(motion);
       from = view_of(motion.mean);
+      // Where frames deform, their fields say more of their shifts than further passes would.
+      if (motion.passes == 1 && is_nonrigid() && deform(motion, area_)) break;
       if (motion.moved.back() < arrived) break;
     }
+  }
+
+  [[nodiscard]] bool is_nonrigid() const {
+    return settings_.nonrigid.method != NonrigidMethod::none;
+  }
+
+  /// Finds motion that differs across the frame, given the mean and where it is believed. Whether
+  /// there is any.
+  bool deform(MovieMotion& motion, const Area& area) {
+    if (frames_ < least_frames) return false;
+    motion.deformation = estimate_deformation<T>(
+        movie_, states_, view_of(motion.mean), area, settings_.weights, settings_.nonrigid,
+        {settings_.refine.has_brightness, settings_.refine.robust}, settings_.refine.highpass,
+        settings_.refine.lowpass, executor_);
+    const AlignedBuffer<float>& mean = motion.deformation->mean;
+    if (!mean.empty()) std::copy_n(mean.data(), extent_.area(), motion.mean.data());
+    return !motion.deformation->is_rigid;
+  }
+
+  /// Fields that are the shifts.
+  void leave_rigid(MovieMotion& motion) const {
+    Deformation& deformation = motion.deformation.emplace();
+    deformation.grid = settings_.nonrigid.grid(extent_);
+    deformation.coefficients.resize(frames_ * deformation.grid.coefficients());
+    deformation.frames.resize(frames_);
   }
 
   /// Where no frame's border lies on the tree's template, but for a few wild frames'.
@@ -552,6 +588,11 @@ void EstimateSettings::validate(std::size_t frames, Extent extent) const {
   };
   check_width("highpass", refine.highpass);
   check_width("lowpass", refine.lowpass);
+  nonrigid.validate(extent);
+  if (nonrigid.method != NonrigidMethod::none) {
+    if (refine.passes == 0) throw_invalid("nonrigid", "none with refine=0", "one");
+    if (filter.region) throw_invalid("nonrigid", "none with a region", "one");
+  }
   if (!(least_ratio >= 0.0)) throw_invalid("least_ratio", "at least 0", least_ratio);
   if (!bad_frames.empty() && bad_frames.size() != frames) {
     throw_invalid("bad_frames", std::to_string(frames) + " values, one a frame", bad_frames.size());

@@ -9,6 +9,7 @@
 #include "correlate.hpp"
 #include "levels.hpp"
 #include "pool.hpp"
+#include "sample.hpp"
 
 namespace stillscope {
 namespace {
@@ -60,6 +61,33 @@ inline __attribute__((always_inline)) Floats floats_at(const T* from) {
     return __builtin_convertvector(load<Doubles>(from), Floats);
   } else {
     return __builtin_convertvector(ints_at(from), Floats);
+  }
+}
+
+template <Pixel T>
+void halve(const T* upper, const T* lower, std::size_t n, double offset, float* out) {
+  std::size_t x = 0;
+  if constexpr (std::is_same_v<T, double>) {
+    // In double, which a large offset needs.
+    for (; x < n; ++x) {
+      const double sum = (upper[2 * x] + upper[2 * x + 1]) + (lower[2 * x] + lower[2 * x + 1]);
+      out[x] = static_cast<float>(0.25 * sum - offset);
+    }
+  } else {
+    const auto zero = static_cast<float>(offset);
+    for (; x + 8 <= n; x += 8) {
+      const Floats a = floats_at(upper + 2 * x) + floats_at(lower + 2 * x);
+      const Floats b = floats_at(upper + 2 * x + 8) + floats_at(lower + 2 * x + 8);
+      const Floats pairs = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14) +
+                           __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+      store(0.25F * pairs - zero, out + x);
+    }
+    for (; x < n; ++x) {
+      const float sum =
+          (static_cast<float>(upper[2 * x]) + static_cast<float>(lower[2 * x])) +
+          (static_cast<float>(upper[2 * x + 1]) + static_cast<float>(lower[2 * x + 1]));
+      out[x] = 0.25F * sum - zero;
+    }
   }
 }
 
@@ -428,7 +456,7 @@ template <Pixel T>
 constexpr PixelKernels<T> pixel_set = {sum<T>,        range<T>,           centre<T>,
                                        pool_rows<T>,  correlate<T, true>, correlate<T, false>,
                                        to_float<T>,   blend_columns<T>,   add<T>,
-                                       blend_rows<T>, residuals<T>};
+                                       blend_rows<T>, residuals<T>,       halve<T>};
 
 }  // namespace
 
@@ -439,6 +467,7 @@ const KernelSet STILLSCOPE_KERNELS = {
     pixel_set<float>,
     pixel_set<double>,
     {weighted_sum, encode_sum, accumulate, project, maximum, truncate, highest, pool_columns,
-     multiply_conjugate, weighted_power}};
+     multiply_conjugate, weighted_power, cubic, sample<false>, sample<true>, deformed_residuals,
+     accumulate_numbers, dot}};
 
 }  // namespace stillscope

@@ -80,6 +80,8 @@ bool is_same(const MovieMotion& a, const MovieMotion& b) {
   }
   return same_bits(a.shifts, b.shifts) && same_bits(a.mean, b.mean) &&
          same_bits(a.plain_mean, b.plain_mean) && same_bits(a.fixed_pattern, b.fixed_pattern) &&
+         a.deformation.has_value() == b.deformation.has_value() &&
+         (!a.deformation || same_bits(a.deformation->coefficients, b.deformation->coefficients)) &&
          a.common == b.common && a.passes == b.passes && a.moved == b.moved &&
          a.counts == b.counts && a.planned == b.planned && a.repaired == b.repaired &&
          a.dead == b.dead;
@@ -95,11 +97,14 @@ std::vector<Case> cases() {
   plain.chunk = 16;
   EstimateSettings filtered = plain;
   filtered.filter = {.smooth = 1.0, .background = 8.0, .fixed_pattern = true};
+  EstimateSettings local = plain;
+  local.nonrigid = {.method = NonrigidMethod::spline, .spacing = 24.0};
   EstimateSettings part = filtered;
   part.filter.region = Area{3, 61, 7, 78};
   return {{"plain", plain},
           {"tree alone", EstimateSettings::tree_alone({}, 16)},
           {"filtered", filtered},
+          {"non-rigid", local},
           {"a region", part}};
 }
 

@@ -14,6 +14,7 @@
 #include "stillscope/core/view.hpp"
 #include "stillscope/filter/filter_settings.hpp"
 #include "stillscope/movie/movie_source.hpp"
+#include "stillscope/nonrigid/estimate_deformation.hpp"
 #include "stillscope/refine/area.hpp"
 #include "stillscope/tree/motion_estimate.hpp"
 
@@ -44,6 +45,8 @@ struct EstimateSettings {
   std::size_t chunk = 0;
   FilterSettings filter;
   RefineSettings refine;
+  /// Motion that differs across the frame; it needs the refinement, and all of the frame.
+  NonrigidSettings nonrigid;
   /// Shifts beyond this [px] on an axis are not believed.
   std::optional<double> max_shift = std::nullopt;
   /// A frame is of low confidence whose place on the template is not this much better than the best
@@ -98,12 +101,18 @@ struct MovieMotion : MotionEstimate {
   Area common;
   std::size_t passes = 0;     ///< Readings of the movie after the tree.
   std::vector<double> moved;  ///< How far shifts moved in each of these, root mean square [px].
+  /// Motion that differs across the frame, where it was asked for.
+  std::optional<Deformation> deformation;
 
   /// But for `frames`, which are made at the end.
   template <class Archive>
   void archive(Archive& io) {
     MotionEstimate::archive(io);
     io(mean, plain_mean, fixed_pattern, common, passes, moved);
+    bool is_local = deformation.has_value();
+    io(is_local);
+    if (is_local && !deformation) deformation.emplace();
+    if (is_local) io(*deformation);
   }
 };
 

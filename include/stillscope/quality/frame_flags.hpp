@@ -22,12 +22,13 @@ enum FrameFlag : std::uint16_t {
   flag_at_limit = 1 << 6,        ///< Its shift would be further than `max_shift`.
   flag_not_converged = 1 << 7,   ///< The fit to the template found no end.
   flag_given = 1 << 8,           ///< The caller said that it is bad.
+  flag_field_not_converged = 1 << 9,  ///< The fit of its deformation found no end.
 };
 
 /// Names, in the order of the bits.
-inline constexpr const char* frame_flag_names[] = {"non_finite", "black",         "flash",
-                                                   "torn",       "duplicate",     "low_confidence",
-                                                   "at_limit",   "not_converged", "given"};
+inline constexpr const char* frame_flag_names[] = {
+    "non_finite",     "black",    "flash",         "torn",  "duplicate",
+    "low_confidence", "at_limit", "not_converged", "given", "field_not_converged"};
 
 /// What a look at a frame alone tells.
 struct FrameStatistics {

@@ -103,6 +103,57 @@ struct BlendedRows {
   std::ptrdiff_t ahead;
 };
 
+/// A frame in float32 that is sampled between its pixels. It is padded by at least `sample_padding`
+/// px on every side with what lies outside it.
+struct SampledFrame {
+  const float* pixels;  ///< Pixel (0, 0).
+  std::ptrdiff_t stride;
+  std::size_t height;
+  std::size_t width;
+};
+inline constexpr std::size_t sample_padding = 16;
+inline constexpr double calm_length = 12.0;
+inline constexpr double calm_spread = 0.9;
+
+/// How a row of positions is sampled. Buffers hold whole multiples of 8 values.
+struct SampledRow {
+  SampledFrame frame;
+  /// Output x is sampled at row y + rows[x], column x + columns[x]; all finite.
+  std::size_t y;
+  const float* rows;
+  const float* columns;
+  /// Positions further outside than `inside` [px] on an axis give `outside`.
+  float inside;
+  float outside;
+  /// No displacement is longer than `calm_length` [px] on an axis, and none of eight neighbours
+  /// differs by more than `calm_spread` [px] from another: there is less to be careful of.
+  bool is_calm;
+  /// So is where all pixels, and what the frame is padded with, are finite.
+  bool is_finite;
+};
+
+/// A row of a frame, sampled where a template's pixels lie in it, beside the template. Buffers hold
+/// whole multiples of 8 values.
+struct DeformedRow {
+  const float* sampled;     ///< NaN where there is nothing.
+  const float* prediction;  ///< The template.
+  const float* gradient_height;
+  const float* gradient_width;
+  const float* detail;  ///< Of the template, or null.
+  /// The residual is sampled - (gain prediction + offset), or as near to that as `limit` lets it be
+  /// to 0; 0 where there is nothing.
+  float gain;
+  float offset;
+  float limit;
+};
+
+/// Running sums, column by column, of residuals times what they are projected on.
+struct DeformedSums {
+  float* gradient_height;
+  float* gradient_width;
+  float* detail;  ///< Or null.
+};
+
 /// How values in float32 become pixels.
 enum class PixelRounding {
   none,      ///< As they are, within the type's precision.
@@ -141,6 +192,8 @@ struct PixelKernels {
   /// out = the residuals of `n` pixels, which are added to `sums`: r and rr, or all.
   void (*residuals)(const ResidualRow<T>& row, std::size_t n, bool all, float* out,
                     ResidualSums* sums);
+  /// out[x] = the mean of pixels 2x and 2x + 1 of both rows, less `offset`; n means.
+  void (*halve)(const T* upper, const T* lower, std::size_t n, double offset, float* out);
 };
 
 /// Kernels on rows of float32.
@@ -168,6 +221,22 @@ struct FloatKernels {
                              float* c);
   /// Sum of weights |a|^2 over n complex numbers.
   float (*weighted_power)(const float* a, const float* weights, std::size_t n);
+  /// out[i] = c[0] + c[1] t + c[2] t^2 + c[3] t^3 at t = start + i step, for n values and up to
+  /// seven more.
+  void (*cubic)(const float* c, float start, float step, std::size_t n, float* out);
+  /// out = n values, and up to seven more, between the pixels of a frame: from two of them on each
+  /// axis, or from four (cubic convolution). Those of weight zero do not count, whatever they are.
+  void (*sample_linear)(const SampledRow& row, std::size_t n, float* out);
+  void (*sample_cubic)(const SampledRow& row, std::size_t n, float* out);
+  /// Adds the residuals of a row, n a multiple of 8, times gradients (and detail) to `columns`,
+  /// and all sums of what is there to `sums`. Returns how many pixels that are.
+  double (*deformed_residuals)(const DeformedRow& row, std::size_t n, const DeformedSums& columns,
+                               ResidualSums* sums);
+  /// Sums and counts += what is a number in each of `count` rows.
+  void (*accumulate_numbers)(const float* const* rows, std::size_t count, std::size_t n,
+                             double* sums, float* counts);
+  /// The sum of a[i] b[i].
+  float (*dot)(const float* a, const float* b, std::size_t n);
 };
 
 /// The kernels for this processor, or those that the environment's STILLSCOPE_ISA names (baseline,

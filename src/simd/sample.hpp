@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// Sampling between the pixels of a frame, and what samples say of a displacement.
+///
+/// Included only by row_kernels.cpp. Nothing here has linkage.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "lanes.hpp"
+#include "stillscope/simd/row_kernels.hpp"
+
+namespace stillscope {
+namespace {
+
+inline constexpr Floats lane_numbers = {0.0F, 1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F, 7.0F};
+
+/// `chosen` where `mask` is set, else `other`. Both are numbers or not, as they are.
+inline __attribute__((always_inline)) Floats choose(const Ints& mask, const Floats& chosen,
+                                                    const Floats& other) {
+  return mask ? chosen : other;
+}
+
+inline __attribute__((always_inline)) bool any(const Ints& mask) {
+#if defined(__AVX2__)
+  return _mm256_movemask_ps(reinterpret_cast<__m256>(mask)) != 0;
+#elif defined(__SSE2__)
+  __m128 halves[2];
+  __builtin_memcpy(halves, &mask, sizeof mask);
+  return (_mm_movemask_ps(halves[0]) | _mm_movemask_ps(halves[1])) != 0;
+#else
+  for (int i = 0; i < 8; ++i) {
+    if (mask[i] != 0) return true;
+  }
+  return false;
+#endif
+}
+
+/// The larger and the smaller of two numbers.
+inline __attribute__((always_inline)) Floats larger(const Floats& a, const Floats& b) {
+#if defined(__AVX2__)
+  return reinterpret_cast<Floats>(
+      _mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
+#else
+  return a > b ? a : b;
+#endif
+}
+
+inline __attribute__((always_inline)) Floats between(const Floats& value, const Floats& low,
+                                                     const Floats& high) {
+  const Floats above = value < low ? low : value;
+  return above > high ? high : above;
+}
+
+void cubic(const float* c, float start, float step, std::size_t n, float* out) {
+  const float c0 = c[0];
+  const float c1 = c[1];
+  const float c2 = c[2];
+  const float c3 = c[3];
+  const Floats first = start + step * lane_numbers;
+  for (std::size_t i = 0; i < n; i += 8) {
+    const Floats t = first + step * static_cast<float>(i);
+    store(((c3 * t + c2) * t + c1) * t + c0, out + i);
+  }
+}
+
+/// Keys' four weights at `t` in [0, 1) beyond the second sample; Eq. as `keys_weights`.
+template <class Lanes>
+inline __attribute__((always_inline)) void keys(const Lanes& t, Lanes (&weights)[4]) {
+  const Lanes s = 1.0F - t;
+  weights[0] = -0.5F * t * s * s;
+  weights[3] = -0.5F * s * t * t;
+  weights[1] = 1.0F + t * t * (1.5F * t - 2.5F);
+  weights[2] = 1.0F + s * s * (1.5F * s - 2.5F);
+}
+
+/// One value at a position within the padding; reads nothing of weight zero.
+template <bool is_cubic>
+inline float sample_one(const SampledFrame& frame, std::ptrdiff_t y, std::ptrdiff_t x, float dy,
+                        float dx) {
+  const float whole_dy = __builtin_floorf(dy);
+  const float whole_dx = __builtin_floorf(dx);
+  const float fy = dy - whole_dy;
+  const float fx = dx - whole_dx;
+  const float* at = frame.pixels + (y + static_cast<std::ptrdiff_t>(whole_dy)) * frame.stride +
+                    (x + static_cast<std::ptrdiff_t>(whole_dx));
+  if constexpr (is_cubic) {
+    float wy[4];
+    float wx[4];
+    keys(fy, wy);
+    keys(fx, wx);
+    float sum = 0.0F;
+    for (std::ptrdiff_t j = 0; j < 4; ++j) {
+      if (wy[j] == 0.0F) continue;
+      const float* row = at + (j - 1) * frame.stride - 1;
+      float along = 0.0F;
+      for (std::ptrdiff_t k = 0; k < 4; ++k) {
+        if (wx[k] != 0.0F) along += wx[k] * row[k];
+      }
+      sum += wy[j] * along;
+    }
+    return sum;
+  } else {
+    const auto along = [&](const float* row) {
+      return fx != 0.0F ? row[0] + fx * (row[1] - row[0]) : row[0];
+    };
+    const float upper = along(at);
+    return fy != 0.0F ? upper + fy * (along(at + frame.stride) - upper) : upper;
+  }
+}
+
+/// Eight values whose positions are within a pixel of `at` + lane.
+inline __attribute__((always_inline)) Floats sample_linear_lanes(const float* at,
+                                                                 std::ptrdiff_t stride,
+                                                                 const Floats& fy,
+                                                                 const Floats& fx) {
+  const Floats zero{};
+  const Floats right = larger(fx, zero);
+  const Floats left = larger(-fx, zero);
+  const Floats down = larger(fy, zero);
+  const Floats up = larger(-fy, zero);
+  const auto along = [&](const float* row) __attribute__((always_inline)) {
+    const Floats here = load<Floats>(row);
+    return here + right * (load<Floats>(row + 1) - here) + left * (load<Floats>(row - 1) - here);
+  };
+  const Floats here = along(at);
+  return here + down * (along(at + stride) - here) + up * (along(at - stride) - here);
+}
+
+inline __attribute__((always_inline)) void five_weights(const Floats& f, Floats (&weights)[5]) {
+  const Ints is_before = f < 0.0F;
+  const Floats zero{};
+  Floats four[4];
+  keys(is_before ? f + 1.0F : f, four);
+  weights[0] = is_before ? four[0] : zero;
+  weights[1] = is_before ? four[1] : four[0];
+  weights[2] = is_before ? four[2] : four[1];
+  weights[3] = is_before ? four[3] : four[2];
+  weights[4] = is_before ? zero : four[3];
+}
+
+inline __attribute__((always_inline)) Floats sample_cubic_lanes(const float* at,
+                                                                std::ptrdiff_t stride,
+                                                                const Floats& fy,
+                                                                const Floats& fx) {
+  Floats wy[5];
+  Floats wx[5];
+  five_weights(fy, wy);
+  five_weights(fx, wx);
+  Floats sum{};
+#pragma GCC unroll 5
+  for (std::ptrdiff_t j = 0; j < 5; ++j) {
+    const float* row = at + (j - 2) * stride;
+    Floats along = wx[0] * load<Floats>(row - 2);
+#pragma GCC unroll 4
+    for (std::ptrdiff_t k = 1; k < 5; ++k) along += wx[k] * load<Floats>(row + k - 2);
+    sum += wy[j] * along;
+  }
+  return sum;
+}
+
+/// The middle of eight displacements, to the nearest pixel.
+inline __attribute__((always_inline)) float centre_of(const Floats& displacements) {
+  return __builtin_rintf(0.5F * (displacements[0] + displacements[7]));
+}
+
+/// Eight values beside which something of weight zero may have been no number, or whose positions
+/// are far apart, one by one.
+template <bool is_cubic>
+__attribute__((noinline)) void sample_again(const SampledRow& row, std::size_t x, const Ints& again,
+                                            const Floats& dy, const Floats& dx, Floats& value) {
+  for (int i = 0; i < 8; ++i) {
+    if (again[i] == 0) continue;
+    value[i] = sample_one<is_cubic>(row.frame, static_cast<std::ptrdiff_t>(row.y),
+                                    static_cast<std::ptrdiff_t>(x) + i, dy[i], dx[i]);
+  }
+}
+
+// Neighbours are displaced alike: eight values share a whole offset, and what is left of each
+// displacement is a weight. So there is nothing to gather.
+template <bool is_cubic, bool is_calm>
+inline void sample_rows(const SampledRow& in, std::size_t n, float* out) {
+  const SampledRow row = in;
+  const SampledFrame frame = row.frame;
+  // Beyond here nothing changes any more.
+  constexpr float margin = 4.0F;
+  const auto y = static_cast<float>(row.y);
+  const auto last_row = static_cast<float>(frame.height) - 1.0F;
+  const auto last_column = static_cast<float>(frame.width) - 1.0F;
+  const bool has_limits = row.inside < 1e30F;
+  const Floats low_row = Floats{} + (-margin - y);
+  const Floats high_row = Floats{} + (last_row + margin - y);
+  const float* first = frame.pixels + static_cast<std::ptrdiff_t>(row.y) * frame.stride;
+  for (std::size_t x = 0; x < n; x += 8) {
+    const Floats column = static_cast<float>(x) + lane_numbers;
+    const Floats given_dy = load<Floats>(row.rows + x);
+    const Floats given_dx = load<Floats>(row.columns + x);
+    Floats dy = given_dy;
+    Floats dx = given_dx;
+    if constexpr (!is_calm) {
+      dy = between(dy, low_row, high_row);
+      dx = between(dx, -margin - column, last_column + margin - column);
+    }
+    const float centre_dy = centre_of(dy);
+    const float centre_dx = centre_of(dx);
+    const Floats fy = dy - centre_dy;
+    const Floats fx = dx - centre_dx;
+    const float* at = first + static_cast<std::ptrdiff_t>(centre_dy) * frame.stride +
+                      (static_cast<std::ptrdiff_t>(x) + static_cast<std::ptrdiff_t>(centre_dx));
+    Floats value{};
+    const Ints is_far = is_calm ? Ints{} : (fy > 1.0F) | (fy < -1.0F) | (fx > 1.0F) | (fx < -1.0F);
+    if (is_calm || !any(is_far)) {
+      value = is_cubic ? sample_cubic_lanes(at, frame.stride, fy, fx)
+                       : sample_linear_lanes(at, frame.stride, fy, fx);
+      if (!row.is_finite) {
+        const Floats difference = value - value;
+        const Ints again = difference != 0.0F;
+        if (any(again)) sample_again<is_cubic>(row, x, again, dy, dx, value);
+      }
+    } else {
+      sample_again<is_cubic>(row, x, Ints{} - 1, dy, dx, value);
+    }
+    if (has_limits) {
+      const Ints is_outside =
+          (given_dy + y < -row.inside) | (given_dy + y > last_row + row.inside) |
+          (given_dx + column < -row.inside) | (given_dx + column > last_column + row.inside);
+      value = choose(is_outside, Floats{} + row.outside, value);
+    }
+    store(value, out + x);
+  }
+}
+
+template <bool is_cubic>
+void sample(const SampledRow& row, std::size_t n, float* out) {
+  if (row.is_calm) return sample_rows<is_cubic, true>(row, n, out);
+  sample_rows<is_cubic, false>(row, n, out);
+}
+
+double deformed_residuals(const DeformedRow& in, std::size_t n, const DeformedSums& columns,
+                          ResidualSums* sums) {
+  const DeformedRow row = in;
+  const DeformedSums to = columns;
+  const Floats zero{};
+  const Floats one = zero + 1.0F;
+  Floats r = zero;
+  Floats rr = zero;
+  Floats rp = zero;
+  Floats p = zero;
+  Floats pp = zero;
+  Floats count = zero;
+  for (std::size_t x = 0; x < n; x += 8) {
+    const Floats sampled = load<Floats>(row.sampled + x);
+    const Ints is_there = sampled == sampled;
+    const Floats predicted = choose(is_there, load<Floats>(row.prediction + x), zero);
+    const Floats difference = sampled - (row.gain * predicted + row.offset);
+    const Floats residual = choose(is_there, limited(difference, row.limit), zero);
+    store(load<Floats>(to.gradient_height + x) + load<Floats>(row.gradient_height + x) * residual,
+          to.gradient_height + x);
+    store(load<Floats>(to.gradient_width + x) + load<Floats>(row.gradient_width + x) * residual,
+          to.gradient_width + x);
+    if (row.detail != nullptr) {
+      store(load<Floats>(to.detail + x) + load<Floats>(row.detail + x) * residual, to.detail + x);
+    }
+    r += residual;
+    rr += residual * residual;
+    rp += residual * predicted;
+    p += predicted;
+    pp += predicted * predicted;
+    count += choose(is_there, one, zero);
+  }
+  const auto total = [](const Floats& lanes) {
+    double sum = 0.0;
+    for (int k = 0; k < 8; ++k) sum += static_cast<double>(lanes[k]);
+    return sum;
+  };
+  sums->r += total(r);
+  sums->rr += total(rr);
+  sums->rp += total(rp);
+  sums->p += total(p);
+  sums->pp += total(pp);
+  return total(count);
+}
+
+void accumulate_numbers(const float* const* rows, std::size_t count, std::size_t n, double* sums,
+                        float* counts) {
+  const Floats zero{};
+  const Floats one = zero + 1.0F;
+  std::size_t x = 0;
+  for (; x + 8 <= n; x += 8) {
+    Floats total{};
+    Floats numbers{};
+    for (std::size_t k = 0; k < count; ++k) {
+      const Floats value = load<Floats>(rows[k] + x);
+      const Ints is_there = value == value;
+      total += choose(is_there, value, zero);
+      numbers += choose(is_there, one, zero);
+    }
+    store(load<Doubles>(sums + x) + __builtin_convertvector(total, Doubles), sums + x);
+    store(load<Floats>(counts + x) + numbers, counts + x);
+  }
+  for (; x < n; ++x) {
+    float total = 0.0F;
+    for (std::size_t k = 0; k < count; ++k) {
+      const bool is_there = rows[k][x] == rows[k][x];
+      total += is_there ? rows[k][x] : 0.0F;
+      counts[x] += is_there ? 1.0F : 0.0F;
+    }
+    sums[x] += static_cast<double>(total);
+  }
+}
+
+float dot(const float* a, const float* b, std::size_t n) {
+  Floats lanes[2] = {};
+  std::size_t x = 0;
+  for (; x + 16 <= n; x += 16) {
+    lanes[0] += load<Floats>(a + x) * load<Floats>(b + x);
+    lanes[1] += load<Floats>(a + x + 8) * load<Floats>(b + x + 8);
+  }
+  const Floats both = lanes[0] + lanes[1];
+  float sum = 0.0F;
+  for (int k = 0; k < 8; ++k) sum += both[k];
+  for (; x < n; ++x) sum += a[x] * b[x];
+  return sum;
+}
+
+}  // namespace
+}  // namespace stillscope
