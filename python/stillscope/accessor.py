@@ -126,7 +126,9 @@ class MovieAccessor:
             "binning": binning, "n_threads": n_threads,
         }  # fmt: skip
         apply_motion(np.zeros((1, 1, 1), movie.dtype), np.zeros((1, 2)), **how)  # its checks
-        if movie.chunks is None:
+        if getattr(motion, "deformation", None) is not None:
+            data = _deform(movie.data, motion, how)
+        elif movie.chunks is None:
             data = apply_motion(movie.data, shifts, **how)
         else:
             data = _apply_lazily(movie.data, shifts, how)
@@ -288,6 +290,19 @@ class MovieAccessor:
                 )
             motion = motion.transpose(dim, "shift_dim").values
         return _check.shift_rows(getattr(motion, "shifts", motion), "motion", n)
+
+
+def _deform(movie: Any, motion: Any, how: dict[str, Any]) -> Any:
+    """Of an estimate with fields; lazily where the movie is lazy."""
+    if not hasattr(movie, "chunks"):
+        return apply_motion(movie, motion, **how)
+
+    def moved(block: np.ndarray, block_info: Any = None) -> np.ndarray:
+        begin, end = block_info[0]["array-location"][0]
+        return apply_motion(block, motion.of_frames(slice(begin, end)), **how)
+
+    whole = movie.rechunk({1: -1, 2: -1})
+    return whole.map_blocks(moved, dtype=movie.dtype, meta=np.empty((0, 0, 0), movie.dtype))
 
 
 class _Watched:

@@ -9,7 +9,7 @@ slot 1 along the height. The correction, which is added to the content's positio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,11 @@ class Deformation:
         rows, columns = _positions(y, "y"), _positions(x, "x")
         field = _core.spline_field(self.coefficients, self.origin, self.spacing, rows, columns)
         return np.negative(field, out=field)
+
+    def of_frames(self, frames: Any) -> Deformation:
+        """The fields of some frames: a slice, or indices."""
+        each = ("coefficients", "frame_size", "similarity", "from_patches", "interpolated")
+        return replace(self, **{name: getattr(self, name)[frames] for name in each})
 
     def __repr__(self) -> str:
         frames, _, rows, columns = self.coefficients.shape

@@ -81,9 +81,13 @@ def residual_motion(
     >>> motion = stillscope.estimate_motion(movie)
     >>> left = stillscope.residual_motion(movie, motion)
     """
-    if template is None and hasattr(shifts, "template"):
-        template = template_of(shifts)
+    if getattr(shifts, "deformation", None) is not None:
+        movie = MovedFrames(movie, shifts, n_threads)
+    if hasattr(shifts, "template"):
+        template = template_of(shifts) if template is None else template
         movie = seen_by(shifts, movie, n_threads)
+    if getattr(shifts, "deformation", None) is not None:
+        shifts = None  # frames have been moved
     source = FrameSource(movie)
     frames, height, width = source.shape
     if shifts is not None:
@@ -98,6 +102,22 @@ def residual_motion(
         source.read, source.kernel_dtype, frames, height, width, shifts, template, binning,
         _check.threads(n_threads),
     )  # fmt: skip
+
+
+class MovedFrames:
+    """A movie whose frames are moved as an estimate says, a run of frames at a time."""
+
+    def __init__(self, movie: Any, motion: Any, n_threads: int | None) -> None:
+        self._source = FrameSource(movie)
+        self.shape, self.dtype = self._source.shape, self._source.dtype
+        self._motion, self._n_threads = motion, n_threads
+
+    def __getitem__(self, frames: slice) -> np.ndarray:
+        from .movie import apply_motion  # which imports this module
+
+        block = self._source.read_as_is(frames.start, frames.stop)
+        part = self._motion.of_frames(frames)
+        return apply_motion(block, part, border="nearest", n_threads=self._n_threads)
 
 
 def template_of(motion: Any) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,6 +87,20 @@ class FrameQuality:
         )
 
 
+class FrameMotion(NamedTuple):
+    """How some frames move: what `apply_motion` takes of an estimate.
+
+    Attributes
+    ----------
+    shifts : numpy.ndarray
+        float64 ``(frame, 2)``, px.
+    deformation : Deformation or None
+    """
+
+    shifts: np.ndarray
+    deformation: Deformation | None
+
+
 @dataclass(frozen=True, eq=False)
 class MotionEstimate:
     """The motion of a movie.
@@ -137,6 +151,11 @@ class MotionEstimate:
     fixed_pattern: np.ndarray | None = None
     filtering: dict[str, Any] | None = None
     deformation: Deformation | None = None
+
+    def of_frames(self, frames: Any) -> FrameMotion:
+        """How some frames move: those of a slice or of indices, for `apply_motion`."""
+        local = None if self.deformation is None else self.deformation.of_frames(frames)
+        return FrameMotion(self.shifts[frames], local)
 
     def field(self, y: Any, x: Any) -> np.ndarray:
         """Corrections at positions of the template.
@@ -227,10 +246,8 @@ class MotionEstimate:
             As `stillscope.residual_motion`.
         """
         how = {"template": template_of(self), "binning": binning, "n_threads": n_threads}
-        movie = seen_by(self, movie, n_threads)
-        return ResidualMotion(
-            residual_motion(movie, **how), residual_motion(movie, self.shifts, **how)
-        )
+        seen = seen_by(self, movie, n_threads)
+        return ResidualMotion(residual_motion(seen, **how), residual_motion(movie, self, **how))
 
     def to_xarray(self) -> Any:
         """All of it as an `xarray.Dataset`, of the variables that the file of shifts has.

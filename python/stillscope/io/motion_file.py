@@ -7,6 +7,9 @@ Variables, by dims:
     quality_<figure>        (frame)              as in `FrameQuality`
     quality_flags           (frame, flag)
     quality_interpolated    (frame)
+    nonrigid_coefficients   (frame, axis, grid_row, grid_column)     as in `Deformation`
+    nonrigid_<figure>       (frame)
+    nonrigid_uncertainty    (mesh_row, mesh_column)
     template, template_before, template_fixed_pattern     (height, width)
 
 What is not an array is in the attributes. The file's bytes depend on the estimate and `attributes`
@@ -26,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from .._core import __version__
+from ..nonrigid import Deformation
 from ..result import FrameQuality, MotionEstimate
 from .durable import naming, remove, sync_tree, write_bytes
 from .extras import import_extra
@@ -43,6 +47,16 @@ _PLANES = {
 }
 _UNITS = {"quality_uncertainty": "px"}
 _SUFFIXES = (".zarr", ".nc")
+
+_FIELDS = {
+    "coefficients": ("frame", "axis", "grid_row", "grid_column"),
+    "frame_size": ("frame",),
+    "similarity": ("frame",),
+    "from_patches": ("frame",),
+    "interpolated": ("frame",),
+    "uncertainty": ("mesh_row", "mesh_column"),
+}
+_FIELD_ATTRIBUTES = ("frame_shape", "origin", "spacing", "size", "is_rigid")
 
 Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
 
@@ -70,6 +84,10 @@ def variables_of(motion: MotionEstimate) -> Variables:
         variables["flag"] = (("flag",), np.array(list(quality.flags)))
         variables["quality_flags"] = (("frame", "flag"), flags)
         variables["quality_interpolated"] = (("frame",), quality.interpolated)
+    if motion.deformation is not None:
+        variables["axis"] = (("axis",), np.array(["x", "y"]))
+        for name, dims in _FIELDS.items():
+            variables[f"nonrigid_{name}"] = (dims, getattr(motion.deformation, name))
     return variables
 
 
@@ -80,6 +98,9 @@ def attributes_of(motion: MotionEstimate) -> dict[str, Any]:
         for key in ("counts", "planned")
         if key in motion.stats
     }
+    local = motion.deformation
+    if local is not None:
+        local = {name: getattr(local, name) for name in _FIELD_ATTRIBUTES}
     rest = {k: v for k, v in motion.stats.items() if k not in counts}
     return {
         "format": FORMAT,
@@ -88,6 +109,7 @@ def attributes_of(motion: MotionEstimate) -> dict[str, Any]:
         "convention": "shifts are (height, width) in px, to be added to the content's position",
         "valid": json.dumps([[part.start, part.stop] for part in motion.valid]),
         "filtering": json.dumps(motion.filtering, sort_keys=True),
+        "nonrigid": json.dumps(local, sort_keys=True),
         "stats": json.dumps({**rest, **counts}, sort_keys=True, default=float),
     }
 
@@ -202,9 +224,22 @@ def load_motion(path: str | os.PathLike) -> MotionEstimate:
             **{name: variables[f"quality_{name}"] for name in _FIGURES},
         )
     return MotionEstimate(
-        shifts=motion, quality=quality, valid=valid, filtering=filtering,
+        deformation=_deformation_of(variables, attributes), shifts=motion, quality=quality, valid=valid, filtering=filtering,
         stats=json.loads(attributes["stats"]), **planes,
     )  # fmt: skip
+
+
+def _deformation_of(
+    variables: dict[str, np.ndarray], attributes: dict[str, Any]
+) -> Deformation | None:
+    about = json.loads(attributes.get("nonrigid", "null"))
+    if about is None:
+        return None
+    pairs = {name: tuple(about[name]) for name in ("frame_shape", "origin", "spacing")}
+    arrays = {name: variables[f"nonrigid_{name}"] for name in _FIELDS}
+    for name in ("from_patches", "interpolated"):
+        arrays[name] = arrays[name].astype(bool)
+    return Deformation(size=about["size"], is_rigid=about["is_rigid"], **pairs, **arrays)
 
 
 def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

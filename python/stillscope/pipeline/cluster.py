@@ -120,8 +120,8 @@ def _write_run(run: Run, begin: int) -> None:
     """On a worker: one run of frames."""
     with _writing(run) as (frames, stage, writer):
         end = min(begin + writer.run, stage.spec.shape[0])
-        shifts = load_motion(stage.job.path("shifts.zarr")).shifts
-        writer.write(begin, run.applying(frames[begin:end], shifts[begin:end], run.n_threads))
+        part = load_motion(stage.job.path("shifts.zarr")).of_frames(slice(begin, end))
+        writer.write(begin, run.applying(frames[begin:end], part, run.n_threads))
 
 
 def _finish(run: Run) -> None:

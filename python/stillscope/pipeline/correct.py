@@ -311,8 +311,9 @@ def apply(
     used |= {name: value for name, value in given.items() if value is not None}
     rows = np.asarray(getattr(shifts, "shifts", shifts))
     motion = MotionEstimate(
-        _check.shift_rows(rows, "shifts", len(rows)), np.zeros((1, 1), np.float32)
-    )
+        _check.shift_rows(rows, "shifts", len(rows)), np.zeros((1, 1), np.float32),
+        deformation=getattr(shifts, "deformation", None),
+    )  # fmt: skip
     applying = _applying(used["interpolation"], used["border"], used["fill"], binning,
                          recording.dtype)  # fmt: skip
     if not recording.is_spooled:
@@ -323,7 +324,7 @@ def apply(
         recording, where, {}, budget.byte_count(memory, "memory"), _check.threads(n_threads),
         as_progress(progress), None, applying, layout, sides,
     )  # fmt: skip
-    run.request = _request(run, motion.shifts)
+    run.request = _request(run, motion)
     return run(motion, restart=restart)
 
 
@@ -336,9 +337,13 @@ def _require_report(report: bool, preview: bool) -> None:
         require_extra("av", "the preview")
 
 
-def _request(run: Run, shifts: np.ndarray | None) -> dict[str, Any]:
+def _request(run: Run, given: MotionEstimate | None) -> dict[str, Any]:
     """All that the results depend on."""
     applying = None if run.applying is None else fingerprint.plain(vars(run.applying))
+    shifts = None
+    if given is not None:
+        local = given.deformation
+        shifts = [given.shifts, None if local is None else local.coefficients]
     spec = None
     if run.applying is not None:
         spec = {"format": run.destination.format, "layout": run.layout, "chunks": run.chunks}

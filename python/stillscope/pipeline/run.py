@@ -247,7 +247,7 @@ class Run:
             check_numbers(motion, opened.frames.shape[0])
             if self.applying is not None:
                 with self.timed("write"):
-                    self.movie_stage(job, opened)(opened.frames, motion.shifts, self.progress)
+                    self.movie_stage(job, opened)(opened.frames, motion, self.progress)
             self.look(job, opened, motion)
         finally:
             opened.close()

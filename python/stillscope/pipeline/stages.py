@@ -89,7 +89,7 @@ class Applying:
     binning: Any = 1.0
 
     def __call__(
-        self, frames: np.ndarray, shifts: np.ndarray, n_threads: int | None = None
+        self, frames: np.ndarray, shifts: Any, n_threads: int | None = None
     ) -> np.ndarray:
         return apply_motion(
             frames, shifts, self.fill, interpolation=self.interpolation, border=self.border,
@@ -117,7 +117,7 @@ class MovieStage:
     def path(self) -> Path:
         return self.job.path(movie_name(self.spec.format))
 
-    def __call__(self, frames: Any, shifts: np.ndarray, progress: Progress) -> None:
+    def __call__(self, frames: Any, motion: MotionEstimate, progress: Progress) -> None:
         if self.job.state.get("finished"):
             return
         writer = open_writer(self.path, self.spec)
@@ -125,13 +125,15 @@ class MovieStage:
             if "written" not in self.job.state:
                 writer.begin()
                 self.job.note(written=0)
-            self._write(writer, frames, shifts, progress)
+            self._write(writer, frames, motion, progress)
             writer.finish(self.memory)
             self.job.note(finished=True)
         finally:
             writer.close()
 
-    def _write(self, writer: Any, frames: Any, shifts: np.ndarray, progress: Progress) -> None:
+    def _write(
+        self, writer: Any, frames: Any, motion: MotionEstimate, progress: Progress
+    ) -> None:
         total, run = self.spec.shape[0], writer.run
         begin = self.job.state["written"]
         pending: Future | None = None
@@ -143,7 +145,8 @@ class MovieStage:
             advance(begin)
             while begin < total:
                 end = min(begin + run, total)
-                moved = self.applying(movie[begin:end], shifts[begin:end], self.n_threads)
+                part = motion.of_frames(slice(begin, end))
+                moved = self.applying(movie[begin:end], part, self.n_threads)
                 if pending is not None:
                     pending.result()
                 pending = pool.submit(self._write_run, writer, begin, moved, end)

@@ -9,17 +9,21 @@ _WHOLE = (slice(None), slice(None))
 _MOST_IN_32_BITS = 1 << 15  # frames of at most 16 bits whose sum fits, with a sign or without
 
 
-def covered(shift: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice] | None:
+def covered(
+    shift: np.ndarray, shape: tuple[int, int], reach: float = 0.0
+) -> tuple[slice, slice] | None:
     """Rows and columns of a moved frame that show the frame alone; None where there are none.
 
-    The others are what lies outside, or blend with it.
+    The others are what lies outside, or blend with it. ``reach``: px by which parts of the frame may
+    lie off its shift.
     """
     if not np.isfinite(shift).all():
         return None
     parts = []
     # Frames are moved in single precision.
     for by, size in zip(np.float32(shift).astype(np.float64), shape):
-        first, end = max(int(np.ceil(by)), 0), min(int(np.floor(size - 1 + by)) + 1, size)
+        first = max(int(np.ceil(by + reach)), 0)
+        end = min(int(np.floor(size - 1 + by - reach)) + 1, size)
         if first >= end:
             return None
         parts.append(slice(first, end))

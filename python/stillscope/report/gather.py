@@ -79,6 +79,9 @@ class SummaryBuilder:
         self._chosen = choose(motion)
         self._looked_at: dict[int, WorstFrame] = {}
         self._template = template_of(motion)
+        local = motion.deformation
+        # px by which the parts of a frame may lie off its shift.
+        self._reach = np.zeros(shape[0]) if local is None else np.ceil(3 * local.frame_size)
         self._sample = _evenly(np.flatnonzero(self._used), sample)
         if min(motion.template.shape) < _LEAST_SIDE:
             self._sample = self._sample[:0]
@@ -110,14 +113,15 @@ class SummaryBuilder:
         shifts = self._motion.shifts[first:end]
         moved = after
         if moved is None:
-            moved = apply_motion(before, shifts, n_threads=self._n_threads)
+            part = self._motion.of_frames(slice(first, end))
+            moved = apply_motion(before, part, n_threads=self._n_threads)
         if self._before is None or self._after is None:
             self._before = PixelStatistics(self.shape[1:], before.dtype)
             self._after = PixelStatistics(self.shape[1:], moved.dtype)
         for k in range(len(before)):
             if self._used[first + k]:
                 self._before.add(before[k])
-                part = covered(shifts[k], self.shape[1:])
+                part = covered(shifts[k], self.shape[1:], self._reach[first + k])
                 if part is not None:
                     self._after.add(moved[k], part)
             if first + k in self._chosen:
@@ -134,10 +138,14 @@ class SummaryBuilder:
         if not here.size:
             return
         frames = self._sample[here]
-        movie = seen_by(self._motion, before[frames - first], self._n_threads)
+        movie, motion = before[frames - first], self._motion.of_frames(frames)
         how = {"template": self._template, "n_threads": self._n_threads}
-        self._residual[0, here] = residual_motion(movie, **how)
-        self._residual[1, here] = residual_motion(movie, self._motion.shifts[frames], **how)
+        seen = seen_by(self._motion, movie, self._n_threads)
+        self._residual[0, here] = residual_motion(seen, **how)
+        if motion.deformation is not None:
+            moved = apply_motion(movie, motion, border="nearest", n_threads=self._n_threads)
+            seen, motion = seen_by(self._motion, moved, self._n_threads), None
+        self._residual[1, here] = residual_motion(seen, motion, **how)
 
     def finish(
         self,

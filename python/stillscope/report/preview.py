@@ -84,7 +84,7 @@ def write_preview(
     after = None if corrected is None else FrameSource(corrected, "corrected")
     if after is not None and after.shape != before.shape:
         raise ValueError(f"corrected: expected shape {before.shape}, got {after.shape}")
-    shifts = _check.shift_rows(motion.shifts, "motion", len(before))
+    _check.shift_rows(motion.shifts, "motion", len(before))
     frame_rate = _RATE if frame_rate is None else _check.number(frame_rate, "frame_rate")
     if not 0 < frame_rate < float("inf"):
         raise ValueError(f"frame_rate: expected a finite number above 0, got {frame_rate}")
@@ -98,7 +98,7 @@ def write_preview(
     how = {"format": "mp4", "options": {"movflags": "faststart"}}
     with replacing(path) as temporary, av.open(str(temporary), "w", **how) as container:
         stream = None
-        for k, (one, two) in enumerate(_pairs(before, after, shifts, shown, n_threads)):
+        for k, (one, two) in enumerate(_pairs(before, after, motion, shown, n_threads)):
             picture = _side_by_side(_grey(one, limits, bins), _grey(two, limits, bins))
             if writer_of_labels is not None:
                 picture = writer_of_labels.above(picture, shown[k])
@@ -140,7 +140,7 @@ def _add_stream(
     return stream
 
 
-def _pairs(before: FrameSource, after: FrameSource | None, shifts: np.ndarray, shown: range,
+def _pairs(before: FrameSource, after: FrameSource | None, motion: MotionEstimate, shown: range,
            n_threads: int | None) -> Any:  # fmt: skip
     """Frames before and after, one after the other."""
     height, width = before.shape[1:]
@@ -151,7 +151,8 @@ def _pairs(before: FrameSource, after: FrameSource | None, shifts: np.ndarray, s
         run = slice(part[0], part[-1] + 1)
         one = before.read(run.start, run.stop)[:: shown.step]
         if after is None:
-            two = apply_motion(one, shifts[run][:: shown.step], n_threads=n_threads)
+            moved = motion.of_frames(slice(run.start, run.stop, shown.step))
+            two = apply_motion(one, moved, n_threads=n_threads)
         else:
             two = after.read(run.start, run.stop)[:: shown.step]
         yield from zip(one, two)

@@ -112,7 +112,7 @@ def _reason(motion: Any, k: int) -> str:
 def look_at(motion: Any, k: int, frame: np.ndarray, moved: np.ndarray | None, why: str,
             n_threads: int | None) -> WorstFrame:  # fmt: skip
     """Small pictures of frame ``k``; ``moved`` is made where it is not given."""
-    shift = motion.shifts[k : k + 1]
+    shift = motion.of_frames(slice(k, k + 1))
     after = _moved(frame[np.newaxis], shift, n_threads)[0]
     if moved is not None:  # what was written, but for what lies outside
         after = np.where(np.isnan(after) & np.isfinite(moved), np.nan, moved.astype(np.float32))
@@ -131,7 +131,7 @@ def look_at(motion: Any, k: int, frame: np.ndarray, moved: np.ndarray | None, wh
     )
 
 
-def _moved(stack: np.ndarray, shift: np.ndarray, n_threads: int | None) -> np.ndarray:
+def _moved(stack: np.ndarray, shift: Any, n_threads: int | None) -> np.ndarray:
     values = stack.astype(np.float32)
     values[~np.isfinite(values)] = np.nan
     return apply_motion(values, shift, border="nan", n_threads=n_threads)
