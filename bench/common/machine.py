@@ -45,6 +45,13 @@ def available_bytes() -> int:
     return _meminfo_kib("MemAvailable") * 1024
 
 
+def busy_seconds() -> float:
+    """Processor time of all cores since the start, by whoever used it, or the host withheld it."""
+    with open("/proc/stat") as file:
+        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
 def _cpu_name(lines: dict) -> str:
     family = ", ".join(f"{k.lower()} {lines[k]}" for k in ("CPU family", "Model") if k in lines)
     return f"{lines.get('Model name', platform.machine())} ({family})"

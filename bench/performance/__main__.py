@@ -15,7 +15,7 @@ from common.catalogue import PEERS
 from common.environments import OURS, EnvironmentFailed, say
 from common.output import Output
 
-from . import comparison, page, scaling, stages
+from . import comparison, files, page, scaling, stages
 from .plan import BUILD, COMMAND, EXTENT, FULL, QUICK, SECTIONS, SIZES, Plan
 
 _DESCRIPTION = """\
@@ -92,6 +92,7 @@ def _measure(plan: Plan, output: Output, arguments: argparse.Namespace) -> None:
         "threads": lambda: scaling.threads(plan),
         "sizes": lambda: scaling.sizes(plan),
         "memory": lambda: scaling.memory(plan),
+        "files": lambda: files.files(plan),
     }
     for section in wanted:
         say(f"{section}:")

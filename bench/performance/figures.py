@@ -23,6 +23,8 @@ from common.drawing import (
 from common.labels import picture_label
 from common.tables import number
 
+from .file_section import STAGE_FLOORS
+
 
 def peers(rows: list[dict]) -> Figure | None:
     """Time and error of every peer, a line each, both on logarithmic axes."""
@@ -237,6 +239,36 @@ def memory(rows: list[dict]) -> Figure | None:
     return figure
 
 
+def files(section: dict) -> Figure | None:
+    """Stages of runs from files to files stacked, and their floors beside them."""
+    rows = [row for row in section["runs"] if "stages_ms" in row]
+    if not rows:
+        return None
+    bars = {f"{row['frames']:,}\nframes": row["stages_ms"] for row in rows}
+    floors = {stage: section["floors"][floor] for stage, floor in STAGE_FLOORS.items()}
+    figure, (ax,) = new_figure(3.6, 1, 1)
+    for place, (label, times) in enumerate([*bars.items(), ("floors", floors)]):
+        base = 0.0
+        for color, stage in zip(MANY, STAGE_FLOORS):
+            value = times[stage]["median"]
+            ax.bar(
+                place, value, 0.6, base, color=pale(color) if label == "floors" else color,
+                label=None if place else stage, edgecolor="white", linewidth=0.5,
+            )  # fmt: skip
+            base += value
+        above(ax, place, base)
+    ax.set_xticks(range(len(bars) + 1), [*bars, "floors"], fontsize=8)
+    ax.tick_params(axis="x", length=0)
+    ax.set_ylabel(f"{section['cores']} cores [ms a frame]")
+    handles, texts = ax.get_legend_handles_labels()
+    ax.legend(
+        handles[::-1], texts[::-1], loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False,
+        fontsize=8,
+    )  # fmt: skip
+    grid(ax, "y")
+    return figure
+
+
 def _frames_axis(ax, counts: list[int]) -> None:
     ax.set_xscale("log")
     ax.set_xticks(counts, [f"{count:,}" for count in counts], fontsize=8)
@@ -249,6 +281,6 @@ if __name__ == "__main__":
         "performance",
         {
             "peers": peers, "stages": stages, "contract": blocks, "frames": frames,
-            "threads": threads, "sizes": sizes, "memory": memory,
+            "threads": threads, "sizes": sizes, "memory": memory, "files": files,
         },
     )  # fmt: skip

@@ -8,59 +8,16 @@ every timed run: a fast wrong answer is not a measurement.
 from __future__ import annotations
 
 import gc
-import statistics
 import time
-from collections.abc import Callable
 
-from common.worker import answer, error_px, versions
+from common.worker import answer, versions
 
-_LARGEST_ERROR_PX = 1.0  # RMS: what is further off is not an answer
+from . import file_jobs
+from .timing import per_frame, right_error_px, spread, timed
+
 _LARGEST_DIFFERENCE = {"u": 0.75, "f": 0.01}  # of applied frames from bilinear [grey levels, mean]
 _CHECKED_FRAMES = 8  # applied frames that are checked
 _MIB = 1024.0 * 1024.0
-
-
-def spread(values: list[float]) -> dict:
-    """Median, lowest and highest, and the number of runs."""
-    return {
-        "median": statistics.median(values),
-        "low": min(values),
-        "high": max(values),
-        "runs": len(values),
-    }
-
-
-def right_error_px(shifts, displacement) -> dict:
-    """RMS and largest error [px], one constant per axis removed.
-
-    Raises
-    ------
-    ValueError
-        If it is too large to be an answer.
-    """
-    found = error_px(shifts, displacement)
-    if not found["rms"] <= _LARGEST_ERROR_PX:
-        raise ValueError(f"wrong answer, RMS error {found['rms']:.2f} px")
-    return found
-
-
-def timed(prepare: Callable, check: Callable, repeats: int, budget_s: float) -> tuple[dict, dict]:
-    """Times of ``prepare()()`` [s], where only the inner call is timed, and the last check."""
-    times, checked = [], {}
-    while len(times) < repeats and sum(times) < budget_s:
-        run = prepare()
-        gc.collect()
-        start = time.perf_counter()
-        answer = run()
-        times.append(time.perf_counter() - start)
-        checked = check(answer)
-    return spread(times), checked
-
-
-def per_frame(seconds: dict, frames: int) -> dict:
-    """The same in ms a frame."""
-    times = {key: seconds[key] / frames * 1e3 for key in ("median", "low", "high")}
-    return times | {"runs": seconds["runs"]}
 
 
 def estimate(job: dict) -> dict:
@@ -246,6 +203,9 @@ _JOBS = {
     "threads": threads,
     "sizes": sizes,
     "movie": write_movie,
+    "recording": file_jobs.write,
+    "correct": file_jobs.correct,
+    "floors": file_jobs.alone,
 }
 
 if __name__ == "__main__":

@@ -83,10 +83,10 @@ def _instructions(path: Path) -> str:
 def _versions(results: dict) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for section in results["sections"].values():
-        if isinstance(section["rows"], list):
-            for row in section["rows"]:
-                for package, version in row.get("versions", {}).items():
-                    found.setdefault(package, set()).add(version)
+        rows = section["rows"]
+        for row in rows if isinstance(rows, list) else rows.get("runs", []):
+            for package, version in row.get("versions", {}).items():
+                found.setdefault(package, set()).add(version)
     return found
 
 
@@ -96,7 +96,7 @@ def _method(results: dict) -> str:
         "**Answers first.** Each answer is compared with the known motion before anything is "
         "timed, and the answer of every timed run again. A wrong one is a failure, not a time.",
         "**One core** unless said otherwise: the process is held on it, and the variables that set "
-        "numbers of threads say so.",
+        "numbers of threads say so. Files in, files out is measured on all cores, held on none.",
         "**Median (lowest to highest)** of several runs, fewer where a run takes long. What is not "
         "part of an estimate lies outside the clock: imports, reading the movie, compiling, the "
         "reference of suite2p, and a copy for minian, which may write to its input.",

@@ -11,7 +11,9 @@ COMMAND = "bench/performance/run.sh"  # that does all of this
 BUILD = ROOT / "build" / "performance"
 MOVIES = BUILD / "movies"
 
-SECTIONS = ("peers", "apply", "contract", "stages", "frames", "threads", "sizes", "memory")
+SECTIONS = (
+    "peers", "apply", "contract", "stages", "frames", "threads", "sizes", "memory", "files",
+)  # fmt: skip
 
 EXTENT = (480, 752)  # a frame of a miniscope (height, width) [px]
 PRIME_EXTENT = (479, 751)  # both prime: the worst sizes for a Fourier transform
@@ -46,6 +48,10 @@ class Plan:
         Numbers of frames of the estimates whose memory is compared.
     thread_frames, size_frames : int
         Frames of the movies over threads, and over sizes and pixel types.
+    files : tuple of int
+        Numbers of frames of the recordings in files: whole files each.
+    file_frames : int
+        Frames of a file.
     kernel_repeats : int
         Repetitions of each kernel.
     kernel_seconds : float
@@ -65,6 +71,8 @@ class Plan:
     memory: tuple[int, ...]
     thread_frames: int
     size_frames: int
+    files: tuple[int, ...]
+    file_frames: int
     kernel_repeats: int
     kernel_seconds: float
 
@@ -83,6 +91,8 @@ FULL = Plan(
     memory=(100, 300, 1000),  # minian takes some 6 MiB a frame
     thread_frames=500,
     size_frames=120,
+    files=(2000, 5000, 20000),
+    file_frames=1000,
     kernel_repeats=7,
     kernel_seconds=0.3,
 )
@@ -101,6 +111,8 @@ QUICK = Plan(
     memory=(50, 100),
     thread_frames=100,
     size_frames=30,
+    files=(100, 200),
+    file_frames=50,
     kernel_repeats=3,
     kernel_seconds=0.05,
 )

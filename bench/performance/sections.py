@@ -9,6 +9,7 @@ from common.labels import table_label
 from common.tables import number, spread, table
 
 from .catalogue import APPLIERS
+from .file_section import files
 from .plan import COMMAND
 
 _PACKAGE = "stillscope"
@@ -230,4 +231,5 @@ SECTIONS: dict[str, Callable] = {
     "threads": _threads,
     "sizes": _sizes,
     "memory": _memory,
+    "files": files,
 }

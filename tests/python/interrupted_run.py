@@ -5,10 +5,12 @@ test_interrupted.py. Arguments: a JSON object."""
 import errno
 import json
 import os
+import signal
 import sys
 
 import stillscope
 from stillscope.pipeline import spool, stages
+from stillscope.pipeline.job import Job
 
 
 def fail_at(call: int, error: int) -> None:
@@ -28,6 +30,19 @@ def fail_at(call: int, error: int) -> None:
         setattr(os, name, failing(getattr(os, name)))
 
 
+def signal_at(stage: str, number: int) -> None:
+    """Sends the process a signal once this has been noted for the first time."""
+    note, sent = Job.note, []
+
+    def note_and_send(self, **state):
+        note(self, **state)
+        if stage in state and not sent:
+            sent.append(number)
+            os.kill(os.getpid(), number)
+
+    Job.note = note_and_send
+
+
 def main() -> int:
     arguments = json.loads(sys.argv[1])
     # All that can be kept is kept, after every run of frames.
@@ -37,6 +52,12 @@ def main() -> int:
     spool._NOTE_BYTES = 1
     if "fail_at" in arguments:
         fail_at(arguments["fail_at"], getattr(errno, arguments["error"]))
+    if arguments.get("die_at"):
+        signal_at(arguments["die_at"], signal.SIGKILL)
+    if arguments.get("stop_at"):
+        signal_at(arguments["stop_at"], signal.SIGSTOP)
+    # Processes that are started in the background may ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         stillscope.correct(
             arguments["source"], arguments["destination"], n_threads=1, progress=False,

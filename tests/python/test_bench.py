@@ -4,6 +4,7 @@
 import importlib
 import json
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ SPLINE = 1e-3
 # Scatter of the estimate that knows the scene, in the bound; 400 draws of two axes give 2.5 %.
 SCATTER = 0.1
 DRAWS = 400
+# Processor time of a stage that does something, in the test of the meter.
+BUSY_S = 0.05
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,6 +92,93 @@ def test_the_mean_template_puts_frames_where_their_shifts_say():
     np.testing.assert_allclose(
         mean_template(movie, shifts)[inside], (2 * y + 3 * x)[inside], rtol=1e-6
     )
+
+
+def test_a_recording_in_files_is_the_movie_forth_and_back(tmp_path):
+    pytest.importorskip("av")
+    import stillscope
+    from performance import recording
+
+    pixels = np.random.default_rng(5).integers(0, 256, (5, 32, 48), np.uint8)
+    path = np.arange(10.0).reshape(5, 2)
+    np.save(tmp_path / "uint8.npy", pixels)
+    np.save(tmp_path / "displacement.npy", path)
+    assert recording.write(str(tmp_path), 3, 4)["written"] == 4
+    assert recording.write(str(tmp_path), 3, 4)["written"] == 0  # they are kept
+
+    order = [0, 1, 2, 3, 4, 3, 2, 1, 0, 1, 2, 3]
+    with stillscope.open_movie(recording.paths(str(tmp_path), 3, 4)) as movie:
+        np.testing.assert_array_equal(movie[:], pixels[order])
+    some = np.array([0, 5, 11])
+    np.testing.assert_array_equal(recording.frames(str(tmp_path), some), pixels[[0, 3, 3]])
+    np.testing.assert_array_equal(recording.displacement(str(tmp_path), 12), path[order])
+
+
+def test_processor_time_goes_to_the_stage_that_took_it():
+    from performance.watch import stage_meter
+
+    meter = stage_meter()
+    for name in ("estimate 1", "estimate 2", "write"):
+        with meter.stage(name, 10) as advance:
+            advance(10)
+            end = time.process_time() + (BUSY_S if name.startswith("estimate") else 0)
+            while time.process_time() < end:
+                pass
+    assert meter.begun == {"estimate": 2, "write": 1}
+    assert meter.processor_s["estimate"] > BUSY_S > meter.processor_s["write"]
+
+
+def file_run(frames, **changes):
+    times = {"decode": 8.0, "estimate": 2.0, "write": 1.0, "report": 1.0}
+    run = {
+        "frames": frames, "files": 2, "readings": 3, "seconds": 12.5, "timings": times,
+        "processor_s": times, "peak_mb": 400.0, "decoder_peak_mb": 60.0, "decoders": 2,
+        "others_cores": 0.0, "error_px": {"rms": 0.01, "max": 0.02}, "movie_bytes": 1000,
+        "versions": {},
+    }  # fmt: skip
+    return run | changes
+
+
+def file_section(decode_ms, **changes):
+    from performance.file_section import FLOORS
+    from performance.files import summary
+
+    ms = {"median": 0.1, "low": 0.1, "high": 0.1, "runs": 1}
+    floors = {name: dict(ms) for name in FLOORS} | {"frame_bytes": 360960, "at_once": 2}
+    floors["decode"]["median"] = decode_ms
+    return {
+        "cores": 2, "memory_mb": 1000, "load": 0.25, "file_frames": 1000, "file_bytes": 1e8,
+        "floors": floors, "runs": [summary([file_run(1000, **changes)])],
+    }  # fmt: skip
+
+
+def test_of_several_runs_the_page_has_the_median_and_the_highest_memory():
+    from performance.files import summary
+
+    found = ((11, 410), (19, 400), (12, 405))
+    row = summary([file_run(1000, seconds=seconds, peak_mb=peak) for seconds, peak in found])
+    assert row["seconds"] == {"median": 12, "low": 11, "high": 19, "runs": 3}
+    assert row["stages_ms"]["decode"]["median"] == 8.0  # of 1000 frames
+    assert row["peak_mb"] == 410
+
+
+def test_what_the_page_says_of_files_follows_from_the_results():
+    from performance.file_section import files
+
+    results = {"extent": [480, 752], "movie": {"frames": 1000}}
+    text = " ".join(files(file_section(decode_ms=6.0), results)[1].split())
+    assert "The bottleneck is the stage decode" in text
+    assert "Computing is not" in text
+    assert "within the budget of 1000 MB" in text
+    assert "not quiet" not in text
+
+    slow = {"decode": 1.0, "estimate": 8.0, "write": 1.0, "report": 1.0}
+    section = file_section(1.0, timings=slow, processor_s=slow, peak_mb=1001.0, others_cores=1.5)
+    text = " ".join(files(section, results)[1].split())
+    assert "The bottleneck is the stage estimate" in text
+    assert "Computing is more than decoding" in text
+    assert "above the budget of 1000 MB" in text
+    assert "not quiet" in text
 
 
 @pytest.mark.parametrize("name, images", [("accuracy", "accuracy"), ("performance", "images")])

@@ -197,8 +197,8 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length(tmp_path):
 
     few, many = peak(2000, "-"), peak(8000, "-")
     assert max(few, many, peak(2000, "report")) < OVER_BUDGET * 400e6
-    # Measured 1.01 to 1.05: what is known of each frame grows, nothing else does.
-    assert many < 1.15 * few
+    # What is known of each frame grows, nothing else does: measured 0.7 to 2.2 kB.
+    assert many - few < 6000 * 4000
 
 
 def test_too_little_memory_is_refused_with_what_is_needed(movie, tmp_path):

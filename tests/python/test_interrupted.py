@@ -147,19 +147,17 @@ def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(recording, 
         expected, _ = undisturbed(recording, tmp_path / "whole", "zarr")
         name, options = CASES["zarr"]
         full = disk / "something else"
-        # At the beginning, and in the middle: behind the first, second and third note.
-        for notes in range(4):
-            if notes == 0:
+        for stage in (None, "spool", "estimated", "written"):
+            if stage is None:
                 fill(full)
             run = subprocess.Popen(
-                command(recording, disk / "out" / name, options), stderr=subprocess.PIPE, text=True
-            )
-            state, seen = disk / "out" / f"{name}.part" / "state.json", set()
-            while len(seen) < notes and run.poll() is None:
-                with contextlib.suppress(FileNotFoundError):
-                    seen.add(state.stat().st_ino)
-            if notes:
+                command(recording, disk / "out" / name, options, stop_at=stage),
+                stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            if stage is not None:
+                os.waitid(os.P_PID, run.pid, os.WSTOPPED | os.WNOWAIT)
                 fill(full)
+                run.send_signal(signal.SIGCONT)
             error = run.communicate()[1]
             assert run.returncode == 3, error
             assert str(disk) in error and "bytes" in error
@@ -178,15 +176,8 @@ def fill(path):
 
 
 def kill_in(stage, recording, destination, **options):
-    """A run that is killed once it is at this stage."""
-    run = subprocess.Popen(command(recording, destination, options))
-    state = destination.with_name(destination.name + ".part") / "state.json"
-    while run.poll() is None:
-        if state.exists() and stage in json.loads(state.read_text()):
-            run.kill()
-            break
-        time.sleep(0.001)
-    run.wait()
+    """A run that is killed when it notes that it has done this."""
+    run = subprocess.run(command(recording, destination, options, die_at=stage), check=False)
     assert run.returncode == -signal.SIGKILL
 
 
@@ -261,5 +252,5 @@ def test_ctrl_c_ends_a_run_within_a_second(recording, tmp_path):
     seconds = time.monotonic() - start
     assert "KeyboardInterrupt" in error
     assert is_unfinished(destination)
-    # Measured 0.1 to 0.4 s; the bound leaves room for a loaded machine.
-    assert seconds < 3.0
+    # Measured 0.1 to 0.4 s, and 3 s where eight others wanted the two processors.
+    assert seconds < 10.0

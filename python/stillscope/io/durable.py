@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,22 @@ def sync_tree(path: Path) -> None:
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Replaces a file at once: what was there stays until all that comes is on the disk."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """The same from pieces, which need not be in memory together."""
     part = path.with_name(path.name + ".new")
-    with naming(path, len(data)):
-        with open(part, "wb") as file:
-            file.write(data)
+    size = 0
+    with naming(path, size), open(part, "wb") as file:
+        for piece in pieces:
+            size += len(piece)
+            with naming(path, size):
+                file.write(piece)
+        with naming(path, size):
             file.flush()
             os.fsync(file.fileno())
+    with naming(path, size):
         os.replace(part, path)
         sync_file(path.parent)
 

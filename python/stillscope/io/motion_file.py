@@ -22,7 +22,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ import numpy as np
 from .._core import __version__
 from ..nonrigid import Deformation
 from ..result import FrameQuality, MotionEstimate
-from .durable import naming, remove, sync_tree, write_bytes
+from .durable import naming, remove, sync_tree, write_pieces
 from .extras import import_extra
 from .zarr_group import ZarrGroup
 
@@ -47,6 +47,7 @@ _PLANES = {
 }
 _UNITS = {"quality_uncertainty": "px"}
 _SUFFIXES = (".zarr", ".nc")
+_CSV_LINES = 4096
 
 _FIELDS = {
     "coefficients": ("frame", "axis", "grid_row", "grid_column"),
@@ -274,22 +275,32 @@ def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
 def write_csv(path: Path, motion: MotionEstimate) -> None:
     """A line a frame: the shift with the shortest digits that read back as the same float64, how
     alike the frame is, its flags."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    write_pieces(path, _csv_pieces(motion))
+
+
+def _csv_pieces(motion: MotionEstimate) -> Iterator[bytes]:
+    """Some thousand lines at a time: as Python's numbers they take ten times their room."""
     quality = motion.quality
     head = ["frame", "height", "width"]
-    rows = [[k, *row] for k, row in enumerate(motion.shifts.tolist())]
     if quality is not None:
         head += ["similarity_before", "similarity", "uncertainty", "interpolated", "flags"]
-        columns = zip(
-            quality.similarity_before.tolist(), quality.similarity.tolist(),
-            quality.uncertainty.tolist(), quality.interpolated.tolist(),
-        )  # fmt: skip
-        names = list(quality.flags)
-        flags = np.stack(list(quality.flags.values()), axis=1)
-        for row, figures, raised in zip(rows, columns, flags):
-            row += [*figures[:3], int(figures[3])]
-            row.append(" ".join(name for name, is_set in zip(names, raised) if is_set))
-    writer.writerow(head)
-    writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    yield _csv_lines([head])
+    for begin in range(0, len(motion.shifts), _CSV_LINES):
+        part = slice(begin, begin + _CSV_LINES)
+        rows = [[begin + k, *shift] for k, shift in enumerate(motion.shifts[part].tolist())]
+        if quality is not None:
+            figures = zip(*(values[part].tolist() for values in (
+                quality.similarity_before, quality.similarity, quality.uncertainty,
+                quality.interpolated.astype(int),
+            )))  # fmt: skip
+            raised = zip(*(flag[part].tolist() for flag in quality.flags.values()))
+            for row, known, flags in zip(rows, figures, raised):
+                names = (name for name, is_set in zip(quality.flags, flags) if is_set)
+                row += [*known, " ".join(names)]
+        yield _csv_lines(rows)
+
+
+def _csv_lines(rows: list[list[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
