@@ -43,6 +43,30 @@ def signal_at(stage: str, number: int) -> None:
     Job.note = note_and_send
 
 
+def die_in_commit(step: int) -> None:
+    """Ends the process before the so-manieth step once all parts are there."""
+    steps = {"left": None}
+    commit = Job.commit
+
+    def counting(function):
+        def call(*arguments, **options):
+            if steps["left"] is not None:
+                steps["left"] -= 1
+                if steps["left"] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return call
+
+    def commit_and_count(self, results):
+        steps["left"] = step
+        commit(self, results)
+
+    Job.commit = commit_and_count
+    for name in ("replace", "unlink", "rmdir", "fsync"):
+        setattr(os, name, counting(getattr(os, name)))
+
+
 def main() -> int:
     arguments = json.loads(sys.argv[1])
     # All that can be kept is kept, after every run of frames.
@@ -54,6 +78,8 @@ def main() -> int:
         fail_at(arguments["fail_at"], getattr(errno, arguments["error"]))
     if arguments.get("die_at"):
         signal_at(arguments["die_at"], signal.SIGKILL)
+    if arguments.get("die_in_commit"):
+        die_in_commit(arguments["die_in_commit"])
     if arguments.get("stop_at"):
         signal_at(arguments["stop_at"], signal.SIGSTOP)
     # Processes that are started in the background may ignore it.

@@ -106,7 +106,7 @@ def test_workers_killed_in_the_middle_cost_nothing_but_their_time(
 
     thread = threading.Thread(target=run)
     thread.start()
-    state = destination.with_name("c.zarr.part") / "state.json"
+    state = destination.with_name("c.part") / "state.json"
     is_killed = False
     while thread.is_alive() and not is_killed:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
@@ -119,5 +119,5 @@ def test_workers_killed_in_the_middle_cost_nothing_but_their_time(
     thread.join(TIMEOUT)
     assert isinstance(outcome[0], stillscope.Correction), outcome[0]
     assert digest(tmp_path / "many") == digest(tmp_path / "one")
-    assert not is_unfinished(destination)
+    assert not is_unfinished(destination.with_name("c.part"))
 

@@ -126,6 +126,81 @@ def test_results_in_the_folder_of_the_recording_are_no_part_of_it(movie, tmp_pat
     assert np.array_equal(first.motion.shifts, second.motion.shifts)
 
 
+def test_results_beside_any_recording_are_no_part_of_it(movie, tmp_path):
+    (tmp_path / "tiff").mkdir()
+    write_movie(tmp_path / "tiff" / "a.tif", movie)
+    (tmp_path / "npy").mkdir()
+    np.save(tmp_path / "npy" / "a.npy", movie)
+    for folder, names in (("tiff", ("c.avi", "d.tif")), ("npy", ("c.zarr", "d.tif"))):
+        for name in (*names, *names):
+            result = stillscope.correct(tmp_path / folder, tmp_path / folder / name, report=False)
+            assert len(read(result.movie)) == len(movie)
+
+
+def test_no_other_way_to_name_a_recording_lets_it_be_overwritten(movie, tmp_path):
+    (tmp_path / "a").mkdir()
+    write_movie(tmp_path / "a" / "m.tif", movie)
+    content = (tmp_path / "a" / "m.tif").read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    write_movie(tmp_path / "a.zarr", movie)
+    for source, destination in (
+        ("a/../a/m.tif", "a/m.tif"), ("link/m.tif", "a/m.tif"), ("a/m.tif", "link/m.tif"),
+        ("a", "a/m.tif"), ("a.zarr", "a.zarr"), ("a.zarr", "a.zarr/c.zarr"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="^destination: .* is the recording itself"):
+            stillscope.correct(
+                tmp_path / source, tmp_path / destination, report=False, overwrite=True
+            )
+    assert (tmp_path / "a" / "m.tif").read_bytes() == content
+
+
+def test_what_others_have_put_there_stays(movie, tmp_path):
+    for name in ("c.shifts.csv", "c.shifts.zarr", "c.run.json"):
+        folder = tmp_path / name.replace(".", "_")
+        folder.mkdir()
+        if name.endswith(".zarr"):
+            (folder / name).mkdir()
+        else:
+            (folder / name).write_text("mine")
+        with pytest.raises(FileExistsError, match="^destination: "):
+            stillscope.correct(movie, folder / "c.zarr", report=False)
+        assert [p.name for p in folder.iterdir()] == [name]
+
+
+def test_two_movies_do_not_share_their_shifts(movie, tmp_path):
+    stillscope.correct(movie, tmp_path / "c.zarr", report=False)
+    for call in (
+        lambda: stillscope.correct(movie, tmp_path / "c.tif", report=False),
+        lambda: stillscope.estimate(movie, tmp_path / "c.shifts.zarr", report=False),
+    ):
+        with pytest.raises(FileExistsError, match="has its shifts there"):
+            call()
+
+
+def test_another_movie_in_the_place_of_a_result_is_noticed(movie, tmp_path):
+    first = stillscope.correct(movie, tmp_path / "c.tif", report=False)
+    content = first.movie.read_bytes()
+    write_movie(first.movie, 255 - movie)
+    stillscope.correct(movie, tmp_path / "c.tif", report=False)
+    assert first.movie.read_bytes() == content
+    # The same call has nothing to do, that of `apply` neither.
+    once = stillscope.apply(movie, first, tmp_path / "d.tif")
+    time = once.movie.stat().st_mtime_ns
+    stillscope.apply(movie, first, tmp_path / "d.tif")
+    assert once.movie.stat().st_mtime_ns == time
+
+
+def test_an_opened_recording_keeps_what_it_was_opened_with(movie, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["x"], file["y"] = movie[:30], movie
+    source = stillscope.open_movie(tmp_path / "two.h5", dataset="y", frame_rate=33.0)
+    result = stillscope.correct(source, tmp_path / "c.zarr", report=False)
+    with result.open() as found:
+        assert found.shape == movie.shape
+        assert found.frame_rate == 33
+
+
 def test_undecodable_frames_are_left_out_and_listed(recording, movie, tmp_path):
     folder = tmp_path / "damaged"
     folder.mkdir()
@@ -149,7 +224,6 @@ def test_minian_opens_both_layouts_with_the_shifts(recording, tmp_path):
     folder = tmp_path / "minian"
     frames = stillscope.correct(recording, folder / "Y_fm_chk.zarr", report=False)
     stillscope.apply(recording, frames, folder / "Y_hw_chk.zarr", layout="pixels")
-    (folder / "Y_fm_chk.shifts.csv").unlink()
     data = quietly(utilities.open_minian, str(folder), return_dict=True)
     assert set(data) == {"Y_fm_chk", "Y_hw_chk", "motion"}
     assert data["Y_fm_chk"].dims == ("frame", "height", "width")
@@ -267,6 +341,9 @@ def test_errors_of_what_was_not_asked_for_do_not_matter(movie):
         ({"preset": "mesoscope"}, ValueError, "^preset: expected"),
         ({"layout": "tiles"}, ValueError, "^layout: expected"),
         ({"chunks": (1, 2)}, ValueError, "^chunks: expected"),
+        ({"chunks": 5}, ValueError, "^chunks: expected"),
+        ({"restart": "no"}, TypeError, "^restart: expected"),
+        ({"overwrite": 3}, TypeError, "^overwrite: expected"),
         ({"chunks": (1, 2, 0)}, ValueError, "^chunks: expected"),
         ({"layout": "pixels", "chunks": (1, 2, 3)}, ValueError, "^chunks: expected None"),
         ({"border": "nan"}, ValueError, "^border: expected"),

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import stillscope
+from stillscope.io.writers import write_movie
 from stillscope.pipeline import BusyError
 from stillscope.pipeline.job import Job, is_unfinished
 
@@ -51,7 +52,7 @@ def recording(tmp_path_factory):
     movie = np.stack([scene[y : y + SHAPE[1], x : x + SHAPE[2]] for y, x in where])
     movie = np.clip(movie + 120 + rng.normal(0, 3, movie.shape), 0, 255).astype(np.uint8)
     for k, part in enumerate(np.split(movie, 3)):
-        stillscope.apply(part, np.zeros((30, 2)), folder / f"msCam{k + 1}.avi")
+        write_movie(folder / f"msCam{k + 1}.avi", part)
     return folder
 
 
@@ -62,6 +63,11 @@ def digest(folder: Path) -> dict[str, str]:
         for file in sorted(folder.rglob("*"))
         if file.is_file() and not file.name.endswith(".report.html")
     }
+
+
+def part_of(destination):
+    """Of a run that is not finished."""
+    return destination.with_name(destination.stem + ".part")
 
 
 def command(recording, destination, options, **more):
@@ -105,7 +111,7 @@ def test_kills_at_random_moments_cost_nothing_but_time(recording, tmp_path, case
             assert run.returncode == 0
             break
         assert digest(folder) == expected
-        assert not is_unfinished(destination)
+        assert not is_unfinished(part_of(destination))
         shutil.rmtree(folder)
 
 
@@ -201,7 +207,7 @@ def test_a_run_of_other_parameters_or_another_recording_is_refused(recording, tm
     with pytest.raises(ValueError, match=r"part.*recording.*restart=True"):
         stillscope.correct(recording / "msCam1.avi", destination, report=False)
     stillscope.correct(recording, destination, report=False, max_shift=20.0, restart=True)
-    assert not is_unfinished(destination)
+    assert not is_unfinished(part_of(destination))
 
 
 def test_a_recording_that_has_changed_meanwhile_is_refused(recording, tmp_path):
@@ -210,17 +216,120 @@ def test_a_recording_that_has_changed_meanwhile_is_refused(recording, tmp_path):
     destination = tmp_path / "out" / "corrected.zarr"
     options = {"chunks": [7, 96, 112]}
     kill_in("estimated", copy, destination, **options)
-    os.utime(copy / "msCam2.avi", ns=(1, 1))
+    os.utime(copy / "msCam2.avi")
     with pytest.raises(ValueError, match="modified"):
         stillscope.correct(copy, destination, report=False, chunks=(7, 96, 112))
 
 
 def test_two_runs_on_one_destination_the_second_is_refused(recording, tmp_path):
     destination = tmp_path / "corrected.zarr"
-    with Job(destination, {}):
+    with Job(part_of(destination), {}):
         with pytest.raises(BusyError, match="another run"):
             stillscope.correct(recording, destination, report=False)
     stillscope.correct(recording, destination, report=False, restart=True)
+
+
+def test_an_interrupted_move_of_the_results_goes_on(recording, tmp_path):
+    """The last steps one by one: whatever is reached, the same call ends with the same bytes."""
+    expected, _ = undisturbed(recording, tmp_path / "whole", "zarr")
+    name, options = CASES["zarr"]
+    older = dict(options, max_shift=30.0)
+    for steps in range(1, 40):
+        folder = tmp_path / f"steps{steps}"
+        subprocess.run(command(recording, folder / name, older), check=True)
+        run = subprocess.run(command(recording, folder / name, options, die_in_commit=steps),
+                             check=False)  # fmt: skip
+        again = subprocess.run(command(recording, folder / name, options), check=False)
+        assert again.returncode == 0
+        assert digest(folder) == expected
+        shutil.rmtree(folder)
+        if run.returncode == 0:
+            break
+    assert steps > 8
+
+
+def test_a_layout_of_pixels_goes_on_with_another_memory(tmp_path):
+    from stillscope.io.writers import MovieSpec, open_writer
+
+    movie = np.random.default_rng(1).integers(0, 255, (40, 12, 30), dtype=np.uint8)
+    spec = MovieSpec("zarr", movie.shape, movie.dtype, None, None, (40, 3, 5), "m")
+
+    def writer_that_stops(after):
+        writer = open_writer(tmp_path / "m", spec)
+        turn, turned = writer._turn, []
+
+        def counted(*arguments):
+            if len(turned) == after:
+                raise KeyboardInterrupt
+            turned.append(turn(*arguments))
+
+        writer._turn = counted
+        return writer
+
+    writer = writer_that_stops(3)
+    writer.begin()
+    writer.write(0, movie)
+    with pytest.raises(KeyboardInterrupt):
+        writer.finish(1 << 30)
+    with pytest.raises(KeyboardInterrupt):
+        writer_that_stops(5).finish(1)
+    open_writer(tmp_path / "m", spec).finish(40_000)
+    with stillscope.open_movie(tmp_path / "m") as found:
+        assert np.array_equal(found[:], movie)
+
+
+def test_a_recording_that_is_written_to_during_the_run_is_refused(tmp_path):
+    movie = np.random.default_rng(2).integers(0, 200, (30, 40, 50), dtype=np.uint8)
+    np.save(tmp_path / "m.npy", movie)
+    times = iter([[1], [2], [3]])
+    from stillscope.pipeline.recording_input import RecordingInput
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RecordingInput, "modified", lambda self: next(times))
+        with pytest.raises(ValueError, match="^source: a file of the recording was written to"):
+            stillscope.correct(tmp_path / "m.npy", tmp_path / "c.zarr", report=False)
+    assert not (tmp_path / "c.zarr").exists()
+
+
+def test_a_call_that_failed_stands_in_the_way_of_no_other(recording, tmp_path):
+    with pytest.raises(ValueError, match="^bad_frames: expected"):
+        stillscope.correct(recording, tmp_path / "c.zarr", report=False, bad_frames=[999])
+    assert is_unfinished(tmp_path / "c.part")
+    result = stillscope.correct(recording, tmp_path / "c.zarr", report=False, bad_frames=[9])
+    assert result.motion.quality.flags["given"].sum() == 1
+
+
+def test_a_fill_that_is_no_number_can_be_gone_on_with(recording, tmp_path):
+    movie = tmp_path / "m.npy"
+    np.save(movie, np.random.default_rng(3).normal(0, 1, (30, 40, 50)).astype(np.float32))
+    options = {"fill": float("nan"), "chunks": [4, 40, 50]}
+    kill_in("estimated", movie, tmp_path / "c.zarr", **options)
+    run = subprocess.run(command(movie, tmp_path / "c.zarr", options), check=False)
+    assert run.returncode == 0
+
+
+def test_the_lock_is_free_of_races(tmp_path):
+    """Two processes that make and finish jobs of one name: each has it alone."""
+    code = (
+        "import sys, time, pathlib\n"
+        "from stillscope.pipeline.job import BusyError, Job\n"
+        "folder, end, made = pathlib.Path(sys.argv[1]), time.monotonic() + 3, 0\n"
+        "while time.monotonic() < end:\n"
+        "    try:\n"
+        "        with Job(folder / 'c.part', {}) as job:\n"
+        "            job.path('m').write_text('m')\n"
+        "            job.commit({'m': folder / 'c'})\n"
+        "            made += 1\n"
+        "    except BusyError:\n"
+        "        pass\n"
+        "print(made)\n"
+    )
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    counts = [int(run.communicate()[0]) for run in runs]
+    assert min(counts) > 0
 
 
 def test_the_same_call_again_has_nothing_to_do(recording, tmp_path):
@@ -241,7 +350,7 @@ def test_ctrl_c_ends_a_run_within_a_second(recording, tmp_path):
     run = subprocess.Popen(
         command(movie, destination, {}), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    part = tmp_path / "corrected.avi.part" / "request.json"
+    part = tmp_path / "corrected.part" / "request.json"
     while not part.exists():
         time.sleep(0.01)
     time.sleep(1.0)
@@ -251,6 +360,6 @@ def test_ctrl_c_ends_a_run_within_a_second(recording, tmp_path):
     error = run.communicate(timeout=60)[1]
     seconds = time.monotonic() - start
     assert "KeyboardInterrupt" in error
-    assert is_unfinished(destination)
+    assert is_unfinished(part_of(destination))
     # Measured 0.1 to 0.4 s, and 3 s where eight others wanted the two processors.
     assert seconds < 10.0

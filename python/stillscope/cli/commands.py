@@ -200,7 +200,8 @@ def _told(arguments: Namespace, result: stillscope.Correction, truth: Any) -> di
     if arguments.json:
         return told
     if result.missing:
-        print(f"missing    {len(result.missing)} frames could not be decoded; the report lists them")
+        numbered = sum(frame is not None for _, frame, _ in result.missing)
+        print(f"missing    {numbered or 'some'} frames could not be decoded; --json lists them")
     if "flagged" in told and told["flagged"]:
         flags = ", ".join(f"{count} {name}" for name, count in told["flagged"].items())
         print(f"flagged    {flags}")

@@ -235,3 +235,11 @@ def _frames(text):
             raise argparse.ArgumentTypeError(f"expected a range such as 3-7, got {part}")
         frames += range(begin, end + 1)
     return frames
+
+
+# What argparse calls them in its messages.
+_positive.__name__ = "number"
+_above_zero.__name__ = "number"
+_pair.__name__ = "size"
+_sizes.__name__ = "chunks"
+_frames.__name__ = "list of frames"

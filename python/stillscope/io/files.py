@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .record import results_in
+
 __all__ = ["KINDS", "find_files", "kind_of"]
 
 KINDS = {
@@ -88,9 +90,13 @@ def find_files(source: Any) -> tuple[str, list[Path]]:
 
 
 def _inside(folder):
-    """The movies of a folder with their kind (a name with a leading dot is the system's own)."""
+    """The movies of a folder with their kind, without those that stillscope has made (a name with a
+    leading dot is the system's own)."""
+    made = set(results_in(folder))
     found = [
-        (kind, path) for path in folder.iterdir() if path.name[0] != "." and (kind := kind_of(path))
+        (kind, path)
+        for path in folder.iterdir()
+        if path.name[0] != "." and path.name not in made and (kind := kind_of(path))
     ]
     camera = [item for item in found if item[0] in _CAMERA]
     found = camera or found

@@ -120,6 +120,7 @@ def open_movie(
         frame_rate=frame_rate or parts[0].frame_rate,
         pixel_size=pixel_size or parts[0].pixel_size,
         process=process,
+        dataset=dataset,
     )
     _warn_of(recording)
     return recording

@@ -32,7 +32,10 @@ class Recording:
         frame_rate: float | None = None,
         pixel_size: tuple[float, float] | None = None,
         process: Any = None,
+        dataset: str | None = None,
     ) -> None:
+        #: The array of each file that was asked for.
+        self.dataset = dataset
         self._parts = list(parts)
         self._process = process
         self._name = name

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import re
 from dataclasses import dataclass
+
+import numpy as np
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -17,7 +20,7 @@ _LIBRARIES = 110 << 20  # bytes of code that is loaded on the way: codecs, plots
 
 def byte_count(value: int | float | str, name: str) -> int:
     """Bytes, from a number or a text such as ``"2GB"`` or ``"1.5 GiB"``."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"{name}: expected a number of bytes above 0, got {value!r}")
         return int(value)

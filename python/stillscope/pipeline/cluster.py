@@ -58,7 +58,7 @@ def _submit(client: Any, task: Callable[..., Any], *arguments: Any) -> Any:
 
 def _prepare(run: Run) -> tuple[list[Any], MovieSpec]:
     """On a worker: decodes, estimates, and makes what the movie is written to."""
-    job = Job.attach(run.destination.main)
+    job = Job.attach(run.destination.part)
     opened = run.source.open(job, run.progress, _check.threads(run.n_threads))
     try:
         run.estimate(job, opened)
@@ -103,7 +103,7 @@ def _take(pending: list[Any], job: Job, length: int, frames: int, advance: Any) 
 @contextmanager
 def _writing(run: Run) -> Iterator[tuple[Any, MovieStage, Any]]:
     """On a worker: the recording's frames, the stage that writes the movie, and its writer."""
-    job = Job.attach(run.destination.main)
+    job = Job.attach(run.destination.part)
     opened = run.source.opened_before(job)
     try:
         stage = run.movie_stage(job, opened)
@@ -132,7 +132,7 @@ def _finish(run: Run) -> None:
 
 def _look(run: Run, timings: dict[str, float]) -> None:
     """On a worker: the report and the preview."""
-    job = Job.attach(run.destination.main)
+    job = Job.attach(run.destination.part)
     opened = run.source.opened_before(job)
     try:
         run.timings.update(timings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,25 +59,10 @@ def _layout(layout: str, chunks: Any, destination: Destination) -> tuple[int, in
         return None
     if layout != "frames":
         raise ValueError(f"chunks: expected None with layout={layout!r}, got {chunks!r}")
-    sides = tuple(_check.integer(side, "chunks", 1) for side in chunks)
-    if len(sides) != 3:
+    if not isinstance(chunks, (tuple, list)) or len(chunks) != 3:
         raise ValueError(f"chunks: expected frames, height and width, got {chunks!r}")
+    sides = tuple(_check.integer(side, "chunks", 1) for side in chunks)
     return sides
-
-
-def _protect(destination: Destination, overwrite: bool) -> None:
-    """Refuses to replace what no run has made."""
-    if destination.format is None or not destination.main.exists() or overwrite:
-        return
-    try:
-        read_motion(destination.shifts)
-        return
-    except (FileNotFoundError, ValueError):
-        pass
-    raise FileExistsError(
-        f"destination: {destination.main} exists, and is no result of stillscope with its "
-        "shifts beside it; overwrite=True replaces it"
-    )
 
 
 def _input(
@@ -116,7 +100,7 @@ def correct(
     estimated, and the corrected movie is written with its dtype. Beside it: the estimate
     (``.shifts.zarr``, ``.shifts.csv``) and a page to look at (``.report.html``).
 
-    Whatever interrupts it, the finished parts stay in ``<destination>.part``, and the same call goes
+    Whatever interrupts it, the finished parts stay in ``<name>.part``, and the same call goes
     on from there; results are the same to the byte. Results of an older run are replaced at the very
     end.
 
@@ -184,18 +168,18 @@ def correct(
     _check_estimate(estimate_options, recording)
     applying = _applying(interpolation, border, fill, 1.0, recording.dtype)
     sides = _layout(layout, chunks, where)
-    _protect(where, overwrite)
     run = Run(
         recording, where, {}, budget.byte_count(memory, "memory"),
         _check.threads(n_threads), as_progress(progress), estimate_options, applying, layout, sides,
         _check.boolean(report, "report"), _check.boolean(preview, "preview"),
     )  # fmt: skip
     run.request = _request(run, None)
+    run.protect(_check.boolean(overwrite, "overwrite"))
     if client is not None:
         from .cluster import work_on
 
-        return run(None, restart=restart, work=work_on(client))
-    return run(None, restart=restart)
+        return run(None, restart=_check.boolean(restart, "restart"), work=work_on(client))
+    return run(None, restart=_check.boolean(restart, "restart"))
 
 
 def estimate(
@@ -207,6 +191,7 @@ def estimate(
     frame_rate: float | None = None,
     pixel_size: tuple[float, float] | None = None,
     report: bool = True,
+    overwrite: bool = False,
     restart: bool = False,
     progress: bool | Progress | None = None,
     n_threads: int | None = None,
@@ -222,7 +207,7 @@ def estimate(
         As in `correct`.
     destination : path
         ``<name>.shifts.zarr``, or a folder for ``corrected.shifts.zarr``.
-    memory, dataset, frame_rate, pixel_size, report, restart, progress, n_threads, **options
+    memory, dataset, frame_rate, pixel_size, report, overwrite, restart, progress, n_threads, **options
         As in `correct`.
 
     Returns
@@ -235,7 +220,6 @@ def estimate(
     As `correct`.
     """
     where = Destination.of_shifts(destination)
-    where = replace(where, main=where.main.with_name(where.stem.removesuffix(".shifts") + ".shifts"))
     ZarrGroup.require("a file of shifts")
     _require_report(report, False)
     recording = _input(source, dataset, frame_rate, pixel_size, where)
@@ -246,7 +230,8 @@ def estimate(
         as_progress(progress), estimate_options, None, report=_check.boolean(report, "report"),
     )  # fmt: skip
     run.request = _request(run, None)
-    return run(None, restart=restart)
+    run.protect(_check.boolean(overwrite, "overwrite"))
+    return run(None, restart=_check.boolean(restart, "restart"))
 
 
 def apply(
@@ -303,6 +288,8 @@ def apply(
     used: dict[str, Any] = {"interpolation": "linear", "border": "constant", "fill": 0}
     if isinstance(shifts, Correction):
         shifts = shifts.shifts
+    if shifts is None:
+        raise TypeError("shifts: expected a path, a Correction with shifts, or shifts, got None")
     if isinstance(shifts, (str, os.PathLike)):
         path, shifts = shifts, load_motion(shifts)
         kept = json.loads(read_motion(path)[1].get("applying", "null")) or {}
@@ -319,13 +306,13 @@ def apply(
     if not recording.is_spooled:
         check_numbers(motion, recording.shape[0])
     sides = _layout(layout, chunks, where)
-    _protect(where, overwrite)
     run = Run(
         recording, where, {}, budget.byte_count(memory, "memory"), _check.threads(n_threads),
         as_progress(progress), None, applying, layout, sides,
     )  # fmt: skip
     run.request = _request(run, motion)
-    return run(motion, restart=restart)
+    run.protect(_check.boolean(overwrite, "overwrite"))
+    return run(motion, restart=_check.boolean(restart, "restart"))
 
 
 def _require_report(report: bool, preview: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..io.record import RECORD
 from ..io.writers import SUFFIXES
 
 _DEFAULT = "corrected"
@@ -30,7 +31,7 @@ class Destination:
 
     @property
     def stem(self) -> str:
-        return self.main.stem
+        return self.main.stem.removesuffix(".shifts")
 
     @property
     def variable(self) -> str:
@@ -56,8 +57,17 @@ class Destination:
     def preview(self) -> Path:
         return self.beside(".preview.mp4")
 
+    @property
+    def record(self) -> Path:
+        return self.beside(RECORD)
+
+    @property
+    def part(self) -> Path:
+        """Of runs that are not finished: one of a name at a time, since they share what is beside."""
+        return self.beside(".part")
+
     def all(self) -> tuple[Path, ...]:
-        return (self.main, self.shifts, self.csv, self.report, self.preview)
+        return (self.main, self.shifts, self.csv, self.report, self.preview, self.record)
 
     @classmethod
     def of(cls, destination: Any) -> Destination:
@@ -70,7 +80,7 @@ class Destination:
             if SUFFIXES[suffix] != "zarr" and path.is_dir():
                 raise ValueError(f"destination: expected a file, {path} is a folder")
             return cls(path, SUFFIXES[suffix])
-        if suffix and not path.is_dir():
+        if suffix[1:].isalpha() and not path.is_dir():
             known = ", ".join(SUFFIXES)
             raise ValueError(
                 f"destination: expected a folder, or a path that ends in {known}, got {path}"
@@ -88,7 +98,7 @@ class Destination:
         if path.suffix == ".zarr":
             name = path.name.removesuffix(".zarr").removesuffix(".shifts")
             return cls(path.with_name(name + ".shifts.zarr"), None)
-        if path.suffix and not path.is_dir():
+        if path.suffix[1:].isalpha() and not path.is_dir():
             raise ValueError(
                 f"destination: expected a folder, or a path that ends in .shifts.zarr, got {path}"
             )

@@ -24,17 +24,24 @@ def of_file(path: Path) -> str:
     """Digest of a file's size and of 64 samples of it; of a folder, of all files in it."""
     digest = hashlib.blake2b(digest_size=16)
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
+    sampled = set(_places(len(files), 1).tolist())  # of many chunks, some
+    for index, file in enumerate(files):
         size = file.stat().st_size
         name = file.relative_to(path).as_posix() if path.is_dir() else ""
         digest.update(f"{name}:{size};".encode())
-        if path.is_dir() and len(files) > _SAMPLES and size > _SAMPLE_BYTES:
-            continue  # of many chunks, their names and sizes
+        if index not in sampled and size > _SAMPLE_BYTES:
+            continue
         with open(file, "rb") as stream:
             for place in _places(size, _SAMPLE_BYTES):
                 stream.seek(int(place))
                 digest.update(stream.read(_SAMPLE_BYTES))
     return digest.hexdigest()
+
+
+def modified(path: Path) -> int:
+    """When a file, or anything in a folder, was last written to [ns]."""
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return max(file.stat().st_mtime_ns for file in files)
 
 
 def of_movie(movie: Any) -> str:

@@ -2,13 +2,14 @@
 """A run that can be interrupted anywhere: its folder of unfinished parts, and how they become
 results.
 
-The parts of ``corrected.zarr`` lie in ``corrected.zarr.part/`` until all of them are there. Then the
+The parts of ``corrected.zarr`` lie in ``corrected.part/`` until all of them are there. Then the
 folder's ``commit.json`` says so, and they are moved to their places; a run that finds such a folder
 goes on from there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Mapping
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ..io.durable import naming, read_json, remove, sync_file, write_json
+from .fingerprint import of_value
 
-_SUFFIX = ".part"
 _LOCK = "lock"
 _REQUEST = "request.json"
 _STATE = "state.json"
 _COMMIT = "commit.json"
+_OF_DECODING = ("version", "recording", "dataset", "modified")  # parts of a request
 
 
 class BusyError(RuntimeError):
@@ -33,8 +35,8 @@ class Job:
 
     Parameters
     ----------
-    destination : Path
-        What the run is for; the folder lies beside it.
+    folder : Path
+        Where the parts are made; results go beside it.
     request : mapping
         All that the results depend on, by name: values that JSON can hold.
     restart : bool
@@ -49,10 +51,9 @@ class Job:
     """
 
     def __init__(
-        self, destination: Path, request: Mapping[str, Any], *, restart: bool = False
+        self, folder: Path, request: Mapping[str, Any], *, restart: bool = False
     ) -> None:
-        self.destination = destination
-        self.folder = destination.with_name(destination.name + _SUFFIX)
+        self.folder = folder
         self._lock = -1
         with naming(self.folder, 0):
             self._acquire()
@@ -63,11 +64,10 @@ class Job:
             raise
 
     @classmethod
-    def attach(cls, destination: Path) -> Job:
+    def attach(cls, folder: Path) -> Job:
         """The job that another process holds, which waits for this one."""
         self = cls.__new__(cls)
-        self.destination = destination
-        self.folder = destination.with_name(destination.name + _SUFFIX)
+        self.folder = folder
         self._lock = -1
         self.reload()
         return self
@@ -79,10 +79,15 @@ class Job:
     def _acquire(self) -> None:
         import fcntl
 
+        path = self.folder / _LOCK
         while True:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / _LOCK
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            except (FileNotFoundError, FileExistsError):
+                if os.path.lexists(self.folder) and not self.folder.is_dir():
+                    raise
+                continue  # a run that has finished took the folder away meanwhile
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # The run that held it may have finished, and taken the folder away, meanwhile.
@@ -94,28 +99,35 @@ class Job:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     raise
                 raise BusyError(
-                    f"{self.destination}: another run is writing to it ({path} is locked)"
+                    f"another run is writing to this destination ({path} is locked)"
                 ) from None
             os.close(descriptor)
 
     def _open(self, request: dict[str, Any], restart: bool) -> None:
-        if (self.folder / _COMMIT).exists():
+        if is_committed(self.folder):
             self._move()  # A run that was interrupted when all was there.
             self._clear()
         found = read_json(self.folder / _REQUEST)
-        if found is not None and found != request:
-            if not restart:
+        self.reload()
+        is_same = found is not None and of_value(found) == of_value(request)  # also where it has NaN
+        if found is not None and not is_same and not restart:
+            if not self.state.get("failed"):
                 raise ValueError(
                     f"{self.folder}: an interrupted run is here, with another "
                     f"{_difference(found, request)}; go on with the same, or begin anew with "
                     "restart=True"
                 )
+            # That run could not have gone on: what was decoded is of use if it is the same.
+            if all(found.get(name) == request.get(name) for name in _OF_DECODING):
+                self.state = {"spool": self.state.get("spool", {})}
+                for entry in self.folder.iterdir():
+                    if entry.name not in (_LOCK, _REQUEST, _STATE) and entry.suffix != ".raw":
+                        remove(entry)
+                write_json(self.folder / _STATE, self.state)
+                write_json(self.folder / _REQUEST, request)
+                is_same = True
+        if restart or not is_same:
             self._clear()
-        elif found is not None and restart:
-            self._clear()
-        elif found is None:
-            self._clear()
-        if read_json(self.folder / _REQUEST) is None:
             write_json(self.folder / _REQUEST, request)
         self.reload()
         #: Whether an interrupted run has left something to go on from.
@@ -140,13 +152,15 @@ class Job:
         """Takes the folder away with all parts."""
         with naming(self.folder, 0):
             self._clear()
-            remove(self.folder)
+            remove(self.folder / _LOCK)
+            with contextlib.suppress(OSError):  # the next run may be in it already
+                self.folder.rmdir()
         self.release()
 
     def _move(self) -> None:
         """Each part is moved at once; what has been moved is no longer here."""
         for name, final in read_json(self.folder / _COMMIT).items():
-            part, path = self.folder / name, self.destination.parent / final
+            part, path = self.folder / name, self.folder.parent / final
             with naming(path, 0):
                 if part.exists():
                     if path.is_dir():  # which cannot be replaced in one step
@@ -154,14 +168,13 @@ class Job:
                         remove(old)
                         os.replace(path, old)
                     os.replace(part, path)
-        sync_file(self.destination.parent)
+        sync_file(self.folder.parent)
 
     def _clear(self) -> None:
-        """Leaves the lock alone; the commit goes first, the request last but one: a folder without
-        it holds nothing."""
-        remove(self.folder / _COMMIT)
-        remove(self.folder / _REQUEST)
-        sync_file(self.folder)
+        """Leaves the lock alone. The request goes first: a folder without it holds nothing."""
+        for name in (_REQUEST, _COMMIT):
+            remove(self.folder / name)
+            sync_file(self.folder)
         for entry in self.folder.iterdir():
             if entry.name != _LOCK:
                 remove(entry)
@@ -181,13 +194,19 @@ class Job:
 
 def _difference(found: dict[str, Any], request: dict[str, Any]) -> str:
     """The first one: its name, what was found and what came."""
-    name = next(key for key in {**request, **found} if found.get(key) != request.get(key))
+    names = {**request, **found}
+    name = next(k for k in names if of_value(found.get(k)) != of_value(request.get(k)))
     old, new = found.get(name), request.get(name)
     if isinstance(old, dict) and isinstance(new, dict):
         return f"{name}: {_difference(old, new)}"
     return f"{name}: expected {old!r}, got {new!r}"
 
 
-def is_unfinished(destination: Path) -> bool:
-    """Whether an interrupted run has left parts of it."""
-    return (destination.with_name(destination.name + _SUFFIX) / _REQUEST).exists()
+def is_unfinished(folder: Path) -> bool:
+    """Whether an interrupted run has left parts there."""
+    return (folder / _REQUEST).exists()
+
+
+def is_committed(folder: Path) -> bool:
+    """Whether all parts were there when a run was interrupted, and are to be moved."""
+    return (folder / _COMMIT).exists()

@@ -52,29 +52,27 @@ class RecordingInput:
     source : path, sequence of paths, Recording or array_like
     options : dict
         ``dataset``, ``frame_rate`` and ``pixel_size`` of `open_movie`.
-    without : sequence of Path
-        Files that are no part of it where a folder is named: the run's own results.
+    results : sequence of Path
+        Where the run writes to: no file of the recording may be there.
     """
 
-    def __init__(self, source: Any, options: dict[str, Any], without: Sequence[Path] = ()) -> None:
+    def __init__(self, source: Any, options: dict[str, Any], results: Sequence[Path] = ()) -> None:
         self.options = options
         self.files: tuple[Path, ...] = ()
         self.is_spooled = False
         array = source
         if isinstance(source, Recording):
+            stated = {name: getattr(source, name) for name in options}
+            self.options = {k: stated[k] if v is None else v for k, v in options.items()}
             source = source.files
         if _is_paths(source):
-            _, files = find_files(source)
-            named = {Path(path).absolute() for path in _listed(source)}
-            results = {path.absolute() for path in without}
-            for file in files:
-                if file.absolute() in results and file.absolute() in named:
-                    raise ValueError(f"destination: {file} is the recording itself")
-            self.files = tuple(f for f in files if f.absolute() not in results)
-            if not self.files:
-                raise ValueError(f"source: expected a recording, got only results of another run")
+            self.files = tuple(find_files(source)[1])
+            for result in results:
+                for file in self.files:
+                    if file.resolve() in (result.resolve(), *result.resolve().parents):
+                        raise ValueError(f"destination: {result} is the recording itself")
             # Frames of files that are costly to decode are counted as they are.
-            opened = open_movie(list(self.files), check=False, **options)
+            opened = open_movie(list(self.files), check=False, **self.options)
             self.is_spooled = opened.is_costly
             self.shape, self.dtype = opened.shape, opened.dtype
             self.name = opened.name
@@ -97,7 +95,7 @@ class RecordingInput:
 
     def modified(self) -> list[int]:
         """When each file was last written to [ns]."""
-        return [file.stat().st_mtime_ns for file in self.files]
+        return [fingerprint.modified(file) for file in self.files]
 
     def open(self, job: Job, progress: Progress, n_threads: int | None) -> Opened:
         """The frames; decoded first, into the job's folder, where that is costly: as many files at
@@ -108,7 +106,7 @@ class RecordingInput:
             movie = open_movie(list(self.files), **self.options)
             missing = [[str(m.file), m.frame, m.reason] for m in movie.missing]
             return Opened(movie, movie.frame_rate, movie.pixel_size, missing)
-        spool = self._spool(job)
+        spool = self._spool(job, n_threads)
         with progress.stage("decode", self.shape[0]) as advance:
             advance(spool.frames_done())
             spool(n_threads or _processors(), advance)
@@ -118,10 +116,11 @@ class RecordingInput:
         """The same in another process, once it has been opened."""
         if not self.is_spooled:
             return self.open(job, Progress(), None)
-        return self._spooled(self._spool(job))
+        return self._spooled(self._spool(job, None))
 
-    def _spool(self, job: Job) -> Spool:
-        return Spool(job, self.files, {"dataset": self.options["dataset"]})
+    def _spool(self, job: Job, n_threads: int | None) -> Spool:
+        options = {"dataset": self.options["dataset"], "n_threads": n_threads}
+        return Spool(job, self.files, options)
 
     def _spooled(self, spool: Spool) -> Opened:
         found = spool.about
@@ -153,10 +152,6 @@ def _is_paths(source: Any) -> bool:
     if not isinstance(source, (list, tuple)):
         return False
     return all(isinstance(item, (str, os.PathLike)) for item in source)
-
-
-def _listed(source: Any) -> list[Any]:
-    return [source] if isinstance(source, (str, os.PathLike)) else list(source)
 
 
 def _processors() -> int:

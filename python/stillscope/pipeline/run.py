@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,18 +17,21 @@ import numpy as np
 from .. import _check
 from .._core import __version__
 from ..io import Recording, open_movie
-from ..io.motion_file import load_motion, read_motion
-from ..io.writers import MovieSpec, check_spec
+from ..io.durable import write_json
+from ..io.motion_file import load_motion
+from ..io.record import make_record, read_record
+from ..io.writers import SUFFIXES, MovieSpec, check_spec
 from ..io.writers.zarr import pixel_chunks
 from ..movie import estimate_motion
 from ..result import MotionEstimate
 from . import budget, fingerprint, stages
 from .destination import Destination
-from .job import Job
+from .job import Job, is_committed
 from .plan import Plan, free_for, seconds
 from .progress import Progress
 from .recording_input import Opened, RecordingInput
 
+_RECORD = "run.json"
 # The options of an estimate, with their defaults.
 ESTIMATE_OPTIONS = {
     name: parameter.default
@@ -177,13 +179,29 @@ class Run:
             },
             "parameters": self.request["parameters"],
             "applying": self.request["applying"],
-            "request": self.digest,
         }
 
-    @property
-    def digest(self) -> str:
-        """Of all that the results depend on."""
-        return fingerprint.of_value(self.request)
+    def protect(self, overwrite: bool) -> None:
+        """Refuses to replace what no run has made, and what belongs to another movie."""
+        if overwrite or is_committed(self.destination.part):
+            return  # what is there was allowed to be replaced
+        record = read_record(self.destination.record) or {"results": {}}
+        for path in (*self._results().values(), self.destination.record):
+            is_made = path.name in record["results"] or path == self.destination.record
+            if path.exists() and not (is_made and record["results"]):
+                raise FileExistsError(
+                    f"destination: {path} exists, and is no result of stillscope; overwrite=True "
+                    "replaces it"
+                )
+        folder = self.destination.main.parent
+        mine = {path.name for path in self._results().values()}
+        for name in record["results"]:
+            is_movie = (folder / name).suffix.lower() in SUFFIXES and ".shifts." not in name
+            if is_movie and name not in mine and (folder / name).exists():
+                raise FileExistsError(
+                    f"destination: {folder / name} has its shifts there; choose another name, or "
+                    "overwrite=True replaces them"
+                )
 
     def _results(self) -> dict[str, Path]:
         """By what they are: where they go."""
@@ -192,14 +210,26 @@ class Run:
         results = {name: getattr(self.destination, name) for name in names}
         return {**results, **({"movie": self.destination.main} if self.applying else {})}
 
-    def _is_done(self) -> bool:
+    def _record(self, job: Job, digest: str) -> dict[str, Any]:
+        """What tells later runs which files are of this one."""
+        results = {}
+        for name, path in self._results().items():
+            part = job.path(self._part(name))
+            is_dated = path in (self.destination.report, self.destination.preview)
+            results[path.name] = None if is_dated else fingerprint.of_file(part)
+        return make_record(digest, results)
+
+    def _is_done(self, digest: str) -> bool:
         """Whether the very results are there."""
-        if self.options is None or not all(path.exists() for path in self._results().values()):
+        record = read_record(self.destination.record)
+        if record is None or record["request"] != digest:
             return False
-        try:
-            return read_motion(self.destination.shifts)[1].get("request") == self.digest
-        except ValueError:
-            return False
+        folder = self.destination.main.parent
+        for name, content in record["results"].items():
+            path = folder / name
+            if not path.exists() or (content and fingerprint.of_file(path) != content):
+                return False
+        return {path.name for path in self._results().values()} == set(record["results"])
 
     def _correction(self, missing: Any) -> Correction:
         results: dict[str, Any] = {"movie": None, "shifts": None, **self._results()}
@@ -219,24 +249,40 @@ class Run:
         self.progress.line(str(plan))
         self.destination.main.parent.mkdir(parents=True, exist_ok=True)
         job_request = {**self.request, "modified": self.source.modified()}
-        with Job(self.destination.main, job_request, restart=restart) as job:
-            if not restart and not job.is_resumed and self._is_done():
+        digest = fingerprint.of_value(job_request)
+        plan.check_disk(self.destination.part)
+        with Job(self.destination.part, job_request, restart=restart) as job:
+            if not restart and not job.is_resumed and self._is_done(digest):
                 job.discard()
                 self.progress.line("nothing to do: these results are there; restart makes them anew")
-                about = json.loads(read_motion(self.destination.shifts)[1]["recording"])
-                return self._correction(about["missing"])
-            plan.check_disk(job.folder)
+                return self._correction(read_record(self.destination.record)["missing"])
             if job.is_resumed:
                 self.progress.line(f"going on with what is in {job.folder}")
-            missing = (work or Run.work)(self, job, given)
+            try:
+                missing = (work or Run.work)(self, job, given)
+                if self.source.modified() != job_request["modified"]:
+                    raise ValueError(
+                        "source: a file of the recording was written to during the run; begin anew "
+                        "with restart=True"
+                    )
+            except (TypeError, ValueError):
+                job.note(failed=True)  # the same call would fail again: another may take over
+                raise
+            record = self._record(job, digest) | {"missing": missing}
+            write_json(job.path(_RECORD), record)
             job.commit(self.parts())
         return self._correction(missing)
 
-    def parts(self) -> dict[str, Path]:
-        """Where each part of the job's folder goes."""
+    def _part(self, name: str) -> str:
+        """What a result is called in the job's folder."""
         names = {"csv": "shifts.csv", "shifts": "shifts.zarr", "report": "report.html",
                  "preview": "preview.mp4", "movie": stages.movie_name(self.destination.format)}
-        return {names[name]: path for name, path in self._results().items()}  # fmt: skip
+        return names[name]  # fmt: skip
+
+    def parts(self) -> dict[str, Path]:
+        """Where each part of the job's folder goes."""
+        parts = {self._part(name): path for name, path in self._results().items()}
+        return {**parts, _RECORD: self.destination.record}
 
     def work(self, job: Job, given: MotionEstimate | None) -> list[Any]:
         """All stages, one after the other; returns what is missing in the recording."""

@@ -173,13 +173,14 @@ def _contrast(source: FrameSource, motion: MotionEstimate) -> tuple[float, float
     if not known.size:
         return 0.0, 1.0
     low, high = np.percentile(known, _CONTRAST)
-    return (float(low), float(high)) if low < high else (float(low), float(low) + 1)
+    # 1 is nothing beside the largest numbers.
+    return float(low), float(max(high, low + 1, np.nextafter(low, np.inf)))
 
 
 def _grey(frame: np.ndarray, limits: tuple[float, float], bins: int) -> np.ndarray:
     """uint8; what is not finite is black."""
     low, high = limits
-    values = frame.astype(np.float32)
+    values = frame.astype(np.float64)
     values[~np.isfinite(values)] = low
     if bins > 1:
         height, width = (n // bins * bins for n in values.shape)

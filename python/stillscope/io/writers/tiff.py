@@ -40,6 +40,9 @@ class TiffWriter(MovieWriter):
         """Writes all but the pixels; returns where these begin."""
         tifffile = import_extra("tifffile", "writing TIFF files")
         spec = self.spec
+        # A last axis of 1 would be taken for a pixel's samples.
+        is_narrow = spec.shape[2] == 1
+        shape = (spec.shape[0], 1, *spec.shape[1:]) if is_narrow else spec.shape
         about = {"axes": "TYX"}
         if spec.frame_rate:
             about["fps"] = float(spec.frame_rate)
@@ -49,8 +52,10 @@ class TiffWriter(MovieWriter):
             height, width = spec.pixel_size
             about["PhysicalSizeY"], about["PhysicalSizeX"] = float(height), float(width)
             resolution = {"resolution": (1e4 / width, 1e4 / height), "resolutionunit": "CENTIMETER"}
+        if is_narrow:
+            about = None  # which would hold the shape with the axis of 1
         offset, _ = tifffile.imwrite(
-            path, shape=spec.shape, dtype=spec.dtype.newbyteorder("="), metadata=about,
+            path, shape=shape, dtype=spec.dtype.newbyteorder("="), metadata=about,
             bigtiff=spec.nbytes + 512 * spec.shape[0] > _LARGEST_PLAIN, photometric="minisblack",
             returnoffset=True, software="stillscope", **resolution,
         )  # fmt: skip

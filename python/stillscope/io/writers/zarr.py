@@ -117,17 +117,20 @@ class PixelZarrWriter(MovieWriter):
             return
         spec, folder = self.spec, self.path / self.spec.variable
         with naming(self.path, spec.nbytes):
-            done = read_json(self._turned)
-            if done is None:
+            bands = list(self._bands(memory))
+            wide = bands[0][1].stop
+            noted = read_json(self._turned)
+            # Bands of another width, as of another budget, are other bands.
+            done = noted["done"] if noted and noted["wide"] == wide else 0
+            if noted is None:
                 _make_group(self.path, spec, spec.chunks)
-                done = 0
             array = ZarrGroup.open_array(self.path, spec.variable)
-            for index, (rows, columns) in enumerate(self._bands(memory)):
+            for index, (rows, columns) in enumerate(bands):
                 if index < done:
                     continue
                 _in_a_thread(self._turn, array, rows, columns)
                 sync_tree(folder)
-                write_json(self._turned, index + 1)
+                write_json(self._turned, {"wide": wide, "done": index + 1})
             ZarrWriter.finish(self, memory)
         remove(self._raw)
         remove(self._turned)
