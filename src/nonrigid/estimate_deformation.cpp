@@ -28,6 +28,8 @@ constexpr double unusual = 2.0;
 constexpr double unusual_deviations = 8.0;
 /// Frames whose shorter side is this long [px] are pooled by 2 on the way.
 constexpr std::size_t least_pooled = 160;
+/// An unusual deformation is larger by so many times where it is.
+constexpr double part_of_frame = 4.0;
 /// Deformations are of about this size [px] until more is known.
 constexpr double first_guess = 1.0;
 /// Errors of fields that noise may make [px].
@@ -223,7 +225,7 @@ class DeformationEstimator {
     level_ = is_whole ? reference.level() : 0.0;
     DeformationFitSettings fit = fit_;
     fit.starts_near = number > 0;
-    fit.most_steps = number == 0 && !is_last ? 4 : 6;
+    fit.most_steps = number == 0 && !is_last ? 4 : 12;
     const std::size_t every =
         is_last ? 1 : std::max<std::size_t>(1, (fits_.size() + enough_frames - 1) / enough_frames);
     Pool<std::unique_ptr<Scratch>> pool;
@@ -291,38 +293,52 @@ class DeformationEstimator {
     return coefficients;
   }
 
-  /// How much the movie deforms, and which frames do so more than is usual.
-  void judge(Deformation& result, std::vector<double>& sizes) {
+  /// Of what frames agree on: the mean but for a few wild ones, the median, and how far from that
+  /// most are, as a standard deviation.
+  struct Usual {
+    double mean = 0.0;
+    double middle = 0.0;
+    double deviation = 0.0;
+
+    /// What is so far beyond is not usual.
+    [[nodiscard]] double limit() const {
+      return std::max(middle + unusual_deviations * deviation, 4.0 * least_size * least_size);
+    }
+  };
+  [[nodiscard]] Usual usual_of(double DeformationFit::*square) const {
     std::vector<double> squares;
     for (std::size_t i = 0; i < fits_.size(); ++i) {
-      if (is_good(i)) squares.push_back(fits_[i].agreed_square);
+      if (is_good(i)) squares.push_back(fits_[i].*square);
     }
-    if (squares.empty()) {
-      result.is_rigid = true;
-      return;
-    }
+    if (squares.empty()) return {};
     std::sort(squares.begin(), squares.end());
-    // A few wild frames do not count.
     const std::size_t wild = squares.size() < 8 ? 0 : std::max<std::size_t>(1, squares.size() / 50);
-    const std::size_t count = squares.size() - wild;
-    double sum = 0.0;
-    for (std::size_t i = 0; i < count; ++i) sum += squares[i];
-    const double square = std::max(sum / static_cast<double>(count), 0.0);
-    const double middle = squares[squares.size() / 2];
-    std::vector<double> apart;
-    for (const double value : squares) apart.push_back(std::fabs(value - middle));
-    const double deviation = 1.4826 * median(std::move(apart));
-    result.size = std::sqrt(square);
+    Usual usual;
+    for (std::size_t i = 0; i + wild < squares.size(); ++i) usual.mean += squares[i];
+    usual.mean = std::max(usual.mean / static_cast<double>(squares.size() - wild), 0.0);
+    usual.middle = squares[squares.size() / 2];
+    for (double& value : squares) value = std::fabs(value - usual.middle);
+    usual.deviation = 1.4826 * median(std::move(squares));
+    return usual;
+  }
+
+  /// How much the movie deforms, and which frames do so more than is usual.
+  void judge(Deformation& result, std::vector<double>& sizes) {
+    const Usual agreed = usual_of(&DeformationFit::agreed_square);
+    const Usual held_back = usual_of(&DeformationFit::held_back_square);
+    result.size = std::sqrt(agreed.mean);
     result.is_rigid = result.size < least_size && !settings_.expected;
-    const double usual = settings_.expected.value_or(result.is_rigid ? 0.0 : result.size);
+    const double usual = settings_.expected.value_or(std::max(result.size, least_size));
     unusual_.assign(fits_.size(), false);
     for (std::size_t i = 0; i < fits_.size(); ++i) {
-      const double own = fits_[i].deviation.empty() ? 0.0 : fits_[i].agreed_square;
-      const double limit =
-          std::max({unusual * unusual * square, middle + unusual_deviations * deviation,
-                    4.0 * least_size * least_size});
-      unusual_[i] = own > limit;
-      sizes[i] = unusual_[i] ? std::sqrt(own) : usual;
+      if (fits_[i].deviation.empty()) continue;
+      const double own = fits_[i].agreed_square;
+      const bool is_large = own > std::max(agreed.limit(), unusual * unusual * agreed.mean);
+      const bool is_held_back = fits_[i].held_back_square > held_back.limit();
+      unusual_[i] = is_large || is_held_back;
+      // What is unusual is often of a part of the frame, where it is larger.
+      sizes[i] =
+          unusual_[i] ? part_of_frame * std::max(usual, std::sqrt(std::max(own, 0.0))) : usual;
     }
   }
 

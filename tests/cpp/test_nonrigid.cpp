@@ -8,10 +8,13 @@
 #include <vector>
 
 #include "stillscope/movie/apply_deformation.hpp"
+#include "stillscope/movie/estimate_motion.hpp"
+#include "stillscope/nonrigid/banded_matrix.hpp"
 #include "stillscope/nonrigid/control_grid.hpp"
 #include "stillscope/nonrigid/spline_field.hpp"
 #include "support/catch.hpp"
 #include "support/images.hpp"
+#include "support/textures.hpp"
 #include "support/thread_executor.hpp"
 
 #define STILLSCOPE_PIXELS std::uint8_t, std::uint16_t, std::int16_t, float, double
@@ -25,6 +28,11 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double field_tolerance = 1e-5;
 // Share of the pixels' range; measured 3e-6 (positions in float32).
 constexpr double warp_tolerance = 2e-5;
+
+// px, root mean square over positions inside; measured 0.056, of 16 frames.
+constexpr double estimate_tolerance = 0.08;
+// Relative; measured 1e-12.
+constexpr double solve_tolerance = 1e-9;
 
 /// B-spline of order 3 centred at 0, from its definition.
 double cubic_spline(double u) {
@@ -371,6 +379,166 @@ TEST_CASE("Deforming refuses what does not fit", "[nonrigid]") {
   ControlGrid bad = grid;
   bad.width.spacing = 0.0;
   CHECK_REFUSES("grid", apply(bad, c.size(), out, {}));
+}
+
+/// Frames of a texture that is deformed by fields, which it knows at the template's positions.
+struct DeformingMovie {
+  static constexpr std::size_t frames = 16;
+  Extent extent{176, 192};
+  ControlGrid grid = ControlGrid::over(extent, {2, 2});
+  std::vector<double> coefficients;
+  test::Movie<float> movie{frames, extent};
+
+  explicit DeformingMovie(double size) {
+    test::Random random(721);
+    const auto scene = test::texture(extent, 2, random);
+    std::vector<double> mean(grid.coefficients());
+    for (std::size_t i = 0; i < frames; ++i) {
+      const auto one = random_coefficients(grid, size, random);
+      for (std::size_t k = 0; k < one.size(); ++k) {
+        mean[k] += one[k] / static_cast<double>(frames);
+      }
+      coefficients.insert(coefficients.end(), one.begin(), one.end());
+    }
+    for (std::size_t i = 0; i < frames; ++i) {
+      double* c = &coefficients[i * mean.size()];
+      for (std::size_t k = 0; k < mean.size(); ++k) c[k] -= mean[k];
+      const Shift shift{random.uniform(-3.0, 3.0), random.uniform(-3.0, 3.0)};
+      test::Image<float> frame(extent);
+      for (std::size_t y = 0; y < extent.height; ++y) {
+        for (std::size_t x = 0; x < extent.width; ++x) {
+          // frame(p) = scene(q) where p = q + u(q), by fixed point.
+          double row = static_cast<double>(y);
+          double column = static_cast<double>(x);
+          for (int k = 0; k < 6; ++k) {
+            const Displacement u =
+                field_at(grid, c, std::clamp(row, 0.0, 175.0), std::clamp(column, 0.0, 191.0));
+            row = static_cast<double>(y) - u.height + shift.height;
+            column = static_cast<double>(x) - u.width + shift.width;
+          }
+          frame(y, x) =
+              static_cast<float>(10.0 * periodic(scene, row, column) + 100.0 + random.normal());
+        }
+      }
+      for (std::size_t k = 0; k < grid.points(); ++k) {
+        c[k] -= shift.width;
+        c[grid.points() + k] -= shift.height;
+      }
+      movie.set(i, frame);
+    }
+  }
+
+  /// By Keys' kernel, circular.
+  static double periodic(const test::Image<double>& image, double y, double x) {
+    const auto top = static_cast<std::ptrdiff_t>(std::floor(y));
+    const auto left = static_cast<std::ptrdiff_t>(std::floor(x));
+    double sum = 0.0;
+    for (std::ptrdiff_t j = top - 1; j <= top + 2; ++j) {
+      for (std::ptrdiff_t k = left - 1; k <= left + 2; ++k) {
+        sum += keys_kernel(y - static_cast<double>(j)) * keys_kernel(x - static_cast<double>(k)) *
+               image.wrapped(j, k);
+      }
+    }
+    return sum;
+  }
+
+  /// Root mean square error of fields inside, the mean over frames removed [px].
+  double error(const Deformation& found) const {
+    double squares = 0.0;
+    double count = 0.0;
+    for (double y = 32.0; y < 144.0; y += 16.0) {
+      for (double x = 32.0; x < 160.0; x += 16.0) {
+        std::array<Displacement, frames> apart;
+        Displacement mean;
+        for (std::size_t i = 0; i < frames; ++i) {
+          const Displacement a =
+              field_at(found.grid, &found.coefficients[i * found.grid.coefficients()], y, x);
+          const Displacement b = field_at(grid, &coefficients[i * grid.coefficients()], y, x);
+          apart[i] = {a.height - b.height, a.width - b.width};
+          mean.height += apart[i].height / static_cast<double>(frames);
+          mean.width += apart[i].width / static_cast<double>(frames);
+        }
+        for (const Displacement& d : apart) {
+          squares += (d.height - mean.height) * (d.height - mean.height) +
+                     (d.width - mean.width) * (d.width - mean.width);
+          count += 2.0;
+        }
+      }
+    }
+    return std::sqrt(squares / count);
+  }
+};
+
+TEST_CASE("Fields of a deforming movie are found, on any number of threads", "[nonrigid]") {
+  const DeformingMovie made(2.5);
+  EstimateSettings settings;
+  settings.nonrigid.method = NonrigidMethod::spline;
+  const MovieMotion motion = estimate_motion<float>(made.movie.view(), settings, SerialExecutor());
+  REQUIRE(motion.deformation);
+  CHECK_FALSE(motion.deformation->is_rigid);
+  const double error = made.error(*motion.deformation);
+  CAPTURE(error);
+  CHECK(error < estimate_tolerance);
+  for (const std::size_t threads : {2U, 7U}) {
+    const MovieMotion other =
+        estimate_motion<float>(made.movie.view(), settings, test::ThreadExecutor(threads));
+    CHECK(other.deformation->coefficients == motion.deformation->coefficients);
+    CHECK(std::equal(other.mean.data(), other.mean.data() + made.extent.area(), motion.mean.data(),
+                     [](float a, float b) { return a == b || (std::isnan(a) && std::isnan(b)); }));
+  }
+}
+
+TEST_CASE("Fields of a movie that does not deform are its shifts", "[nonrigid]") {
+  const DeformingMovie made(0.0);
+  EstimateSettings settings;
+  const MovieMotion rigid = estimate_motion<float>(made.movie.view(), settings, SerialExecutor());
+  settings.nonrigid.method = NonrigidMethod::spline;
+  const MovieMotion motion = estimate_motion<float>(made.movie.view(), settings, SerialExecutor());
+  REQUIRE(motion.deformation);
+  CHECK(motion.deformation->is_rigid);
+  CHECK(motion.shifts == rigid.shifts);
+  const std::size_t points = motion.deformation->grid.points();
+  for (std::size_t i = 0; i < motion.shifts.size(); ++i) {
+    CHECK(motion.deformation->coefficients[2 * i * points] == -rigid.shifts[i].width);
+    CHECK(motion.deformation->coefficients[(2 * i + 1) * points] == -rigid.shifts[i].height);
+  }
+}
+
+TEST_CASE("A banded factor solves what the matrix multiplies", "[nonrigid]") {
+  test::Random random(722);
+  for (const std::size_t n : {1U, 2U, 7U, 40U}) {
+    for (const std::size_t band : {0U, 1U, 5U}) {
+      BandedMatrix matrix(n, band);
+      for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t j = i - std::min(i, matrix.band()); j < i; ++j) {
+          matrix(i, j) = random.uniform(-1.0, 1.0);
+        }
+        matrix(i, i) = 12.0;
+      }
+      std::vector<double> x(n);
+      for (double& value : x) value = random.normal();
+      std::vector<double> b(n);
+      matrix.multiply(1.0, x, b);
+      BandedCholesky(matrix).solve(b);
+      for (std::size_t i = 0; i < n; ++i) CHECK(std::fabs(b[i] - x[i]) < solve_tolerance);
+    }
+  }
+}
+
+TEST_CASE("Unusable options of the deformation are refused", "[nonrigid]") {
+  const auto validate = [](auto&& change) {
+    EstimateSettings settings;
+    settings.nonrigid.method = NonrigidMethod::spline;
+    change(settings);
+    settings.validate(5, {40, 40});
+  };
+  CHECK_REFUSES("spacing", validate([](auto& s) { s.nonrigid.spacing = 2.0; }));
+  CHECK_REFUSES("spacing", validate([](auto& s) { s.nonrigid.spacing = nan; }));
+  CHECK_REFUSES("mesh_size", validate([](auto& s) { s.nonrigid.cells = Extent{0, 3}; }));
+  CHECK_REFUSES("expected", validate([](auto& s) { s.nonrigid.expected = 0.0; }));
+  CHECK_REFUSES("passes", validate([](auto& s) { s.nonrigid.passes = 0; }));
+  CHECK_REFUSES("nonrigid", validate([](auto& s) { s.refine.passes = 0; }));
+  CHECK_REFUSES("nonrigid", validate([](auto& s) { s.filter.region = Area{0, 20, 0, 20}; }));
 }
 
 }  // namespace

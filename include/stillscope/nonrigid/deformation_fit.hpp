@@ -36,6 +36,9 @@ struct DeformationFit {
   /// Mean square of the deviation [px^2], less its mean over the frame, on which two halves of the
   /// pixels agree. Below 0 by chance where there is none.
   double agreed_square = 0.0;
+  /// The same of what they agree is missing: the frame deforms more, or in a smaller part of it,
+  /// than is expected.
+  double held_back_square = 0.0;
   std::size_t lost_cells = 0;  ///< Cells of the mesh whose pixels show nothing of the template.
   std::size_t steps = 0;
   bool has_converged = false;

@@ -338,16 +338,25 @@ class DeformationFitter {
     return true;
   }
 
+  /// Steps of the ladder from what is expected to what is not ruled out.
+  static constexpr std::size_t looser = 3;
+
   /// What the two halves of the pixels agree on, and cells that show nothing of the template.
   void describe(const DeformationTemplate& reference, std::size_t step, DeformationFit& fit) {
+    const std::size_t loose = std::min(step + looser, ExpectedSize::steps - 1);
     for (std::size_t colour = 0; colour < 2; ++colour) {
       std::vector<double>& half = halves_[colour];
       for (double& value : half) value /= fit.gain;
+      std::vector<double>& rest = rests_[colour];
+      rest.assign(half.begin(), half.end());
+      for (double& value : rest) value *= 2.0;
+      reference.factor(loose).solve(rest);
       reference.half(colour).multiply(1.0, fit.deviation, half);
       for (double& value : half) value *= 2.0;
       reference.factor(step).solve(half);
     }
     fit.agreed_square = mean_product(halves_[0], halves_[1]);
+    fit.held_back_square = mean_product(rests_[0], rests_[1]);
     count_lost(reference, fit);
   }
 
@@ -406,6 +415,7 @@ class DeformationFitter {
   std::array<AlignedBuffer<float>, 3> column_sums_;  // height, width, detail
   std::array<std::vector<double>, 2> halves_;
   std::array<std::vector<double>, 2> row_sums_;
+  std::array<std::vector<double>, 2> rests_;
   std::vector<double> move_;
   struct BlockSums {
     double height = 0.0;  // residuals times gradients

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of fields: where a frame is pushed, how much when, and where nobody can tell (extra
+``plot``: Matplotlib)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from . import _check
+from .result import MotionEstimate
+
+__all__ = ["plot_deformation"]
+
+_ARROWS = 16  # along the longer side
+_LEAST_SIZE = 0.1  # px: the shortest top of the colours and of the plot of sizes
+
+
+def plot_deformation(path: str | os.PathLike, motion: MotionEstimate, frame: int | None = None):
+    """Draw a frame's field, the size of all frames' fields, and their uncertainty.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the picture is written; the suffix is its format.
+    motion : MotionEstimate
+        Of `stillscope.estimate_motion` with ``nonrigid``.
+    frame : int or None
+        The frame whose field is drawn, less its shift; None: the one that deforms most.
+
+    Raises
+    ------
+    ValueError
+        Where the estimate has no fields or no such frame.
+    ImportError
+        If Matplotlib is missing.
+    """
+    deformation = motion.deformation
+    if deformation is None:
+        raise ValueError("motion: expected an estimate with nonrigid=True, got one without")
+    frames = len(motion.shifts)
+    if frame is None:
+        frame = int(np.argmax(deformation.frame_size))
+    frame = _check.integer(frame, "frame", -frames)
+    if frame >= frames:
+        raise ValueError(f"frame: expected an index of {frames} frames, got {frame}")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    field, size, error = figure.subplots(1, 3)
+    _draw_field(figure, field, motion, frame % frames)
+    _draw_sizes(size, deformation, frame % frames)
+    _draw_uncertainty(figure, error, deformation)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_field(figure: Any, axes: Any, motion: MotionEstimate, frame: int) -> None:
+    height, width = motion.deformation.frame_shape
+    step = max(height, width) / _ARROWS
+    y, x = np.arange(step / 2, height, step), np.arange(step / 2, width, step)
+    local = motion.field(y, x)[frame] - motion.shifts[frame]
+    length = np.hypot(local[..., 0], local[..., 1])
+    top = max(float(length.max()), _LEAST_SIZE)
+    template = motion.template
+    low, high = np.nanpercentile(template, (0.5, 99.5))
+    axes.imshow(template, cmap="gray", vmin=low, vmax=high)
+    # Image axes point down, and so do corrections.
+    arrows = axes.quiver(
+        x, y, local[..., 1], local[..., 0], length, angles="xy", scale_units="xy",
+        scale=top / step, cmap="plasma", clim=(0, top), width=0.004,
+    )  # fmt: skip
+    figure.colorbar(arrows, ax=axes, label="correction beyond the shift [px]", shrink=0.8)
+    axes.set_title(f"frame {frame}; arrows up to {top:.2g} px")
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _draw_sizes(axes: Any, deformation: Any, frame: int) -> None:
+    axes.plot(deformation.frame_size, color="#0072B2", linewidth=0.9)
+    axes.plot(frame, deformation.frame_size[frame], "o", color="#D55E00", markersize=4)
+    bad = np.flatnonzero(deformation.interpolated)
+    axes.plot(bad, deformation.frame_size[bad], "x", color="#B5B5B5", markersize=4)
+    axes.set_ylim(0, 1.1 * max(float(deformation.frame_size.max()), _LEAST_SIZE))
+    axes.set_xlabel("frame")
+    axes.set_ylabel("root mean square of the field [px]")
+    axes.set_title("size of the deformation (x: interpolated)")
+
+
+def _draw_uncertainty(figure: Any, axes: Any, deformation: Any) -> None:
+    rows, columns = deformation.corners
+    mesh = axes.pcolormesh(columns, rows, deformation.uncertainty, shading="nearest", cmap="viridis")
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
+    figure.colorbar(mesh, ax=axes, label="standard error [px]", shrink=0.8)
+    axes.set_title("uncertainty")
