@@ -78,7 +78,9 @@ for preset in dev asan tsan; do
   step "run the C++ tests ($preset)" test_preset "$preset"
   closing 'tests passed'
 done
-step "run the Python tests" "$venv/bin/python" -m pytest -p no:cacheprovider tests/python
+# Two processes: many tests wait for processes of their own.
+step "run the Python tests" "$venv/bin/python" -m pytest -p no:cacheprovider -n 2 --dist loadfile \
+  tests/python
 closing ' passed'
 step "run the tests of files with zarr 3" zarr3_tests
 closing ' passed'

@@ -28,7 +28,7 @@ from stillscope.pipeline.job import Job, is_unfinished
 pytest.importorskip("zarr")
 pytest.importorskip("av")
 
-KILLS = int(os.environ.get("STILLSCOPE_KILLS", "12"))
+KILLS = int(os.environ.get("STILLSCOPE_KILLS", "8"))
 SCRIPT = Path(__file__).with_name("interrupted_run.py")
 SHAPE = (90, 96, 112)
 CASES = {
