@@ -48,7 +48,7 @@ def _running(arguments: Namespace) -> dict[str, Any]:
 
 def _estimating(arguments: Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name)
-            for name in ("preset", "max_shift", "refine", "bad_frames")}  # fmt: skip
+            for name in ("preset", "max_shift", "refine", "nonrigid", "bad_frames")}  # fmt: skip
 
 
 def _applying(arguments: Namespace) -> dict[str, Any]:

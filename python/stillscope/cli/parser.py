@@ -146,6 +146,8 @@ def _add_estimate(parser):
     group.add_argument("--refine", type=int, default=3, metavar="N",
                        help="passes of the fit at most; 0: minian's tree alone (default: 3)"
                        )  # fmt: skip
+    group.add_argument("--nonrigid", action="store_true",
+                       help="also find motion that differs across the frame")  # fmt: skip
     group.add_argument("--bad-frames", type=_frames, metavar="LIST",
                        help="frames known to be bad, such as 17,200-215")  # fmt: skip
 
