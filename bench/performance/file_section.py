@@ -73,16 +73,17 @@ def _bottleneck(section: dict, row: dict) -> str:
     floors, times, used = section["floors"], row["stages_ms"], row["processor_ms"]
     longest = max(times, key=lambda stage: times[stage]["median"])
     total = sum(times[stage]["median"] for stage in times)
-    computing = used["estimate"]["median"] + floors["apply"]["median"]
-    decoding = floors["decode"]["median"]
+    estimating, decoding = used["estimate"]["median"], used["decode"]["median"]
+    moving = floors["apply"]["median"]
+    computing = estimating + moving
     share = times[longest]["median"] / total
     return (
         f"**The bottleneck is the stage {longest}**: {number(times[longest]['median'])} of "
         f"{number(total)} ms a frame, {share:.0%}, at {row['frames']} frames. Computing is "
-        f"{'not' if computing < decoding else 'more than decoding'}: on one core decoding alone "
-        f"takes {number(decoding)} ms a frame, where estimating (processor time, reading "
-        f"included) and moving take {number(used['estimate']['median'])} and "
-        f"{number(floors['apply']['median'])} ms, {number(computing / decoding)} times as much."
+        f"{'not' if computing < decoding else 'more than decoding'}: decoding takes "
+        f"{number(decoding)} ms of processor time a frame, where estimating (reading included) and "
+        f"moving take {number(estimating)} and {number(moving)} ms, "
+        f"{number(computing / decoding)} times as much."
     )
 
 
@@ -103,6 +104,16 @@ def _per_frame(section: dict, done: list[dict]) -> str:
         f"of all cores, and *times the floor* the ratio, both at {last['frames']} frames; decoding "
         "writes the frames to the disk, too, and writing compresses and moves them."
     )
+    below = [
+        stage for stage, floor in STAGE_FLOORS.items()
+        if last["stages_ms"][stage]["median"] < floors[floor]["median"]
+    ]  # fmt: skip
+    if below:
+        text += (
+            f" Where a time is below its floor ({', '.join(below)}), the floor is no bound: what "
+            "other work leaves of the machine changes from one measurement to the next. Processor "
+            "time says more there."
+        )
     return f"{text}\n\n{table(head, body)}"
 
 

@@ -29,6 +29,7 @@ from .plan import BUILD, EXTENT, TYPES, Plan
 KERNELS = ROOT / "build" / "bench" / "bench" / "bench_kernels"
 _NAME = re.compile(r"^(?P<kind>stage|floor)_(?P<stage>\w+)<(?P<type>[\w: ]+)>")
 _TYPE_NAMES = {"float": "float32", "double": "float64"}
+_PRIVATE = ("executable", "host_name")  # of the context: whose machine it is
 _MS = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
@@ -65,7 +66,8 @@ def stages(plan: Plan, should_build: bool) -> dict:
         }  # fmt: skip
         estimates[dtype] = measure(OURS, job)
     say(f"  {len(rows)} stages measured")
-    return {"kernels": rows, "estimates": estimates, "context": output.get("context", {})}
+    context = {k: v for k, v in output.get("context", {}).items() if k not in _PRIVATE}
+    return {"kernels": rows, "estimates": estimates, "context": context}
 
 
 def parse(output: dict) -> list[dict]:
