@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
-from support import import_quietly, quietly
+from support import import_quietly, quietly, texture
 
 import stillscope
 from stillscope.io.writers import write_movie
@@ -18,6 +18,8 @@ from stillscope.pipeline.budget import byte_count, size_text
 from stillscope.pipeline.read_ahead import ReadAhead
 from stillscope.simulate import simulate_movie
 
+scipy = pytest.importorskip("scipy")
+pytest.importorskip("scipy.ndimage")
 for library in ("av", "zarr", "tifffile"):
     pytest.importorskip(library)
 
@@ -234,6 +236,58 @@ def test_minian_opens_both_layouts_with_the_shifts(recording, tmp_path):
         warnings.simplefilter("ignore")
         pytest.importorskip("holoviews").extension("bokeh")
         assert visualization.visualize_motion(data["motion"].compute()) is not None
+
+
+# --- motion that differs across the frame ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def deforming():
+    """A scene that a sine bends by up to 2 px, other in every frame."""
+    rng = np.random.default_rng(5)
+    scene = 40 * texture(140, 160, 5, sigma=2.0) + 100
+    y, x = np.meshgrid(np.arange(120.0), np.arange(140.0), indexing="ij")
+    bend = np.sin(2 * np.pi * x / 140) * np.sin(2 * np.pi * y / 120)
+    frames = []
+    for k in range(24):
+        at = [y + 10 + 2 * np.sin(k) * bend, x + 10 + 2 * np.cos(k) * bend]
+        frames.append(scipy.ndimage.map_coordinates(scene, at, order=3))
+    frames = np.stack(frames) + rng.normal(0, 1, (24, 120, 140))
+    return np.clip(frames, 0, 255).astype(np.float32)
+
+
+def test_fields_go_through_files_runs_and_reports(deforming, tmp_path):
+    options = {"nonrigid": True, "spacing": 40.0}
+    motion = stillscope.estimate_motion(deforming, **options)
+    assert not motion.deformation.is_rigid
+    expected = stillscope.apply_motion(deforming, motion)
+    result = stillscope.correct(deforming, tmp_path / "c.zarr", chunks=(5, 120, 140), **options)
+    found = result.motion
+    for name, value in vars(motion.deformation).items():
+        assert np.array_equal(getattr(found.deformation, name), value), name
+    assert np.array_equal(found.field([10, 50], [20.5]), motion.field([10, 50], [20.5]))
+    assert np.array_equal(read(result.movie), expected)
+    again = stillscope.apply(deforming, result, tmp_path / "again.tif")
+    assert np.array_equal(read(again.movie), expected)
+    assert "Motion that differs across the frame" in result.report.read_text(encoding="utf-8")
+    # Fields leave less than shifts alone.
+    before, after = motion.residual_motion(deforming)
+    assert np.median(after) < np.median(before)
+    rigid = stillscope.residual_motion(deforming, motion.shifts)
+    assert np.median(after) < np.median(rigid)
+
+
+def test_the_accessor_applies_fields(deforming):
+    xr = pytest.importorskip("xarray")
+    pytest.importorskip("dask.array")
+    import stillscope.accessor  # noqa: F401
+
+    movie = xr.DataArray(deforming, dims=("frame", "height", "width"))
+    motion = movie.stillscope.estimate(nonrigid=True, spacing=40.0)
+    expected = stillscope.apply_motion(deforming, motion)
+    assert np.array_equal(movie.stillscope.apply(motion).values, expected)
+    lazy = movie.chunk({"frame": 7, "height": 60}).stillscope.apply(motion)
+    assert np.array_equal(lazy.values, expected)
 
 
 # --- memory ---------------------------------------------------------------------------------------

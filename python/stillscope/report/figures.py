@@ -16,6 +16,7 @@ import numpy as np
 from .. import _check
 from ._atomic import write_bytes
 from .drawing import FONT, IMAGE, WIDE, columns_of, frames_axis, legend_above, new_figure, png
+from .fields import deformation_figure
 from .images import draw_image, image_figure, limits_of, worst_figure
 from .traces import (
     displacement_figure,
@@ -93,6 +94,9 @@ def all_figures(summary: Any, width: float = WIDE) -> dict[str, Any]:
         "shifts": shifts_figure(summary.motion, frame_rate=summary.frame_rate, width=width),
         "similarity": similarity_figure(summary, width=width),
         "residual": residual_figure(summary, width=width),
+        "deformation": None
+        if summary.motion.deformation is None
+        else deformation_figure(summary.motion, width=width),
         "displacement": displacement_figure(summary, width=half),
         "uncertainty": uncertainty_figure(summary, width=half),
     }

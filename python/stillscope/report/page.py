@@ -155,6 +155,12 @@ _PLOTS = {
         "How far a frame lies from the template, by optical flow: another measure than the "
         "estimate's. Noise counts as motion, so it does not fall to 0.",
     ),
+    "deformation": (
+        "Motion that differs across the frame",
+        "Left: by how much each part of the frame that deforms most moves beyond the frame's shift. "
+        "Middle: the size of every frame's field. Right: how well fields are known; where it is "
+        "large, the template is too flat to tell.",
+    ),
     "displacement": (
         "How far the content moved",
         "Distance of each frame from the median place.",

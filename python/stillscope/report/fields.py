@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of fields: where a frame is pushed, how much when, and where nobody can tell (extra
-``plot``: Matplotlib)."""
+"""Pictures of fields: where a frame is pushed, how much when, and where nobody can tell."""
 
 from __future__ import annotations
 
@@ -9,26 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from . import _check
-from .result import MotionEstimate
-
-__all__ = ["plot_deformation"]
+from .. import _check
+from ..result import MotionEstimate
+from .drawing import AFTER, BEFORE, KNOWN, WIDE, columns_of, new_figure, trace
 
 _ARROWS = 16  # along the longer side
 _LEAST_SIZE = 0.1  # px: the shortest top of the colours and of the plot of sizes
+_SIDE_BY_SIDE = 8.0  # in: narrower figures have their parts below each other
 
 
-def plot_deformation(path: str | os.PathLike, motion: MotionEstimate, frame: int | None = None):
-    """Draw a frame's field, the size of all frames' fields, and their uncertainty.
+def deformation_figure(
+    motion: MotionEstimate, frame: int | None = None, *, width: float = WIDE
+) -> Any:
+    """A frame's field, the size of all frames' fields, and their uncertainty.
 
     Parameters
     ----------
-    path : path-like
-        Where the picture is written; the suffix is its format.
     motion : MotionEstimate
         Of `stillscope.estimate_motion` with ``nonrigid``.
     frame : int or None
         The frame whose field is drawn, less its shift; None: the one that deforms most.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
 
     Raises
     ------
@@ -46,16 +51,20 @@ def plot_deformation(path: str | os.PathLike, motion: MotionEstimate, frame: int
     frame = _check.integer(frame, "frame", -frames)
     if frame >= frames:
         raise ValueError(f"frame: expected an index of {frames} frames, got {frame}")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    field, size, error = figure.subplots(1, 3)
+    is_wide = width >= _SIDE_BY_SIDE
+    figure = new_figure(width, 0.36 * width if is_wide else 2.5 * width)
+    field, size, error = figure.subplots(*((1, 3) if is_wide else (3, 1)))
     _draw_field(figure, field, motion, frame % frames)
-    _draw_sizes(size, deformation, frame % frames)
+    _draw_sizes(size, deformation, frame % frames, columns_of(width / 3 if is_wide else width))
     _draw_uncertainty(figure, error, deformation)
-    figure.savefig(path, dpi=110)
+    return figure
+
+
+def plot_deformation(
+    path: str | os.PathLike, motion: MotionEstimate, frame: int | None = None
+) -> None:
+    """Write `deformation_figure` to a file; the suffix is its format."""
+    deformation_figure(motion, frame).savefig(path, dpi=110)
 
 
 def _draw_field(figure: Any, axes: Any, motion: MotionEstimate, frame: int) -> None:
@@ -79,11 +88,11 @@ def _draw_field(figure: Any, axes: Any, motion: MotionEstimate, frame: int) -> N
     axes.set_yticks([])
 
 
-def _draw_sizes(axes: Any, deformation: Any, frame: int) -> None:
-    axes.plot(deformation.frame_size, color="#0072B2", linewidth=0.9)
-    axes.plot(frame, deformation.frame_size[frame], "o", color="#D55E00", markersize=4)
+def _draw_sizes(axes: Any, deformation: Any, frame: int, columns: int) -> None:
+    trace(axes, deformation.frame_size, columns, color=AFTER)
+    axes.plot(frame, deformation.frame_size[frame], "o", color=BEFORE, markersize=4)
     bad = np.flatnonzero(deformation.interpolated)
-    axes.plot(bad, deformation.frame_size[bad], "x", color="#B5B5B5", markersize=4)
+    axes.plot(bad, deformation.frame_size[bad], "x", color=KNOWN, markersize=4)
     axes.set_ylim(0, 1.1 * max(float(deformation.frame_size.max()), _LEAST_SIZE))
     axes.set_xlabel("frame")
     axes.set_ylabel("root mean square of the field [px]")
