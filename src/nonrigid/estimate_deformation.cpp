@@ -28,6 +28,8 @@ constexpr double unusual = 2.0;
 constexpr double unusual_deviations = 8.0;
 /// Frames whose shorter side is this long [px] are pooled by 2 on the way.
 constexpr std::size_t least_pooled = 160;
+/// What is missing from fields, squared [px^2], is of no concern up to this.
+constexpr double least_held_back = 0.1;
 /// An unusual deformation is larger by so many times where it is.
 constexpr double part_of_frame = 4.0;
 /// Deformations are of about this size [px] until more is known.
@@ -334,7 +336,8 @@ class DeformationEstimator {
       if (fits_[i].deviation.empty()) continue;
       const double own = fits_[i].agreed_square;
       const bool is_large = own > std::max(agreed.limit(), unusual * unusual * agreed.mean);
-      const bool is_held_back = fits_[i].held_back_square > held_back.limit();
+      const bool is_held_back =
+          fits_[i].held_back_square > std::max(held_back.limit(), least_held_back);
       unusual_[i] = is_large || is_held_back;
       // What is unusual is often of a part of the frame, where it is larger.
       sizes[i] =

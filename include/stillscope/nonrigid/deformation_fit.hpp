@@ -17,8 +17,8 @@ struct DeformationFitSettings {
   double robust = 3.0;
   /// Steps at most.
   std::size_t most_steps = 6;
-  /// What is left after such a step, anywhere on the frame [px], is a fraction of it.
-  double tolerance = 0.2;
+  /// What is left after such a step [px, root mean square over the frame] is a fraction of it.
+  double tolerance = 0.08;
   /// Whether frames start so near that their first step may be the last.
   bool starts_near = false;
   /// Whether patches are looked for where parts of the frame don't fit.
@@ -36,8 +36,8 @@ struct DeformationFit {
   /// Mean square of the deviation [px^2], less its mean over the frame, on which two halves of the
   /// pixels agree. Below 0 by chance where there is none.
   double agreed_square = 0.0;
-  /// The same of what they agree is missing: the frame deforms more, or in a smaller part of it,
-  /// than is expected.
+  /// Square of what they agree is missing, where that is most [px^2]: the frame deforms more, or in
+  /// a smaller part of it, than is expected.
   double held_back_square = 0.0;
   std::size_t lost_cells = 0;  ///< Cells of the mesh whose pixels show nothing of the template.
   std::size_t steps = 0;

@@ -133,14 +133,14 @@ class DeformationFitter {
       for (std::size_t i = 0; i < n; ++i) move[i] = (halves_[0][i] + halves_[1][i]) / fit.gain;
       reference.prior().energy().multiply(-reference.weight(step), fit.deviation, move);
       reference.factor(step).solve(move);
-      const double length = longest(move);
-      if (!std::isfinite(length)) return;
-      const bool is_enough = length < settings_.tolerance || is_last;
+      const Length length = length_of(move);
+      if (!std::isfinite(length.longest)) return;
+      const bool is_enough = length.usual < settings_.tolerance || is_last;
       if ((fit.steps > 0 || settings_.starts_near) && is_enough) {
         describe(reference, step, fit);
-        fit.has_converged = length < settings_.tolerance * unfinished;
+        fit.has_converged = length.usual < settings_.tolerance * unfinished;
       }
-      const double scale = length > longest_step ? longest_step / length : 1.0;
+      const double scale = length.longest > longest_step ? longest_step / length.longest : 1.0;
       for (std::size_t i = 0; i < n; ++i) fit.deviation[i] += scale * move[i];
       ++fit.steps;
       if (fit.has_converged || fit.steps >= settings_.most_steps) return;
@@ -149,19 +149,24 @@ class DeformationFitter {
   /// A fit that was stopped within so many tolerances has arrived all the same.
   static constexpr double unfinished = 2.0;
 
-  /// The longest component of a move at any corner of the mesh [px].
-  [[nodiscard]] double longest(std::span<const double> move) const {
-    double result = 0.0;
+  struct Length {
+    double longest = 0.0;  // component at any corner of the mesh [px]
+    double usual = 0.0;    // their root mean square
+  };
+  [[nodiscard]] Length length_of(std::span<const double> move) const {
+    Length length;
     const Extent corners = lattice_.corners();
     for (std::size_t y = 0; y < corners.height; ++y) {
       for (std::size_t x = 0; x < corners.width; ++x) {
         for (std::size_t axis = 0; axis < 2; ++axis) {
           const double at = std::fabs(lattice_.at_corner(move, y, x, axis));
-          if (!(at <= result)) result = at;
+          if (!(at <= length.longest)) length.longest = at;
+          length.usual += at * at;
         }
       }
     }
-    return result;
+    length.usual = std::sqrt(length.usual / static_cast<double>(2 * corners.area()));
+    return length;
   }
 
   /// The total field of a fit, as coefficients.
@@ -185,10 +190,7 @@ class DeformationFitter {
                          field_.width(),   0.0F, std::numeric_limits<float>::quiet_NaN(),
                          field_.is_calm(), true};
     const std::size_t width = lattice_.pooled().width;
-    // What is between pooled pixels is too fine for straight lines.
-    const auto kernel =
-        lattice_.pooling() == 1 ? float_kernels().sample_linear : float_kernels().sample_cubic;
-    kernel(row, width, out);
+    float_kernels().sample_linear(row, width, out);
     std::fill(out + width, out + lattice_.stride(), std::numeric_limits<float>::quiet_NaN());
   }
 
@@ -356,7 +358,7 @@ class DeformationFitter {
       reference.factor(step).solve(half);
     }
     fit.agreed_square = mean_product(halves_[0], halves_[1]);
-    fit.held_back_square = mean_product(rests_[0], rests_[1]);
+    fit.held_back_square = highest_product(rests_[0], rests_[1]);
     count_lost(reference, fit);
   }
 
@@ -404,6 +406,22 @@ class DeformationFitter {
       result += 0.5 * (sum - sum_a * sum_b / count) / count;
     }
     return result;
+  }
+
+  /// The highest product of two fields at a corner, mean over the axes.
+  [[nodiscard]] double highest_product(std::span<const double> a, std::span<const double> b) const {
+    const Extent corners = lattice_.corners();
+    double highest = 0.0;
+    for (std::size_t y = 0; y < corners.height; ++y) {
+      for (std::size_t x = 0; x < corners.width; ++x) {
+        double product = 0.0;
+        for (std::size_t axis = 0; axis < 2; ++axis) {
+          product += 0.5 * lattice_.at_corner(a, y, x, axis) * lattice_.at_corner(b, y, x, axis);
+        }
+        highest = std::max(highest, product);
+      }
+    }
+    return highest;
   }
 
   const DeformationLattice& lattice_;
