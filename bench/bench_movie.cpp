@@ -3,6 +3,7 @@
 /// against the known motion before it is timed. Arguments: frames, height, width, chunk, threads.
 #include <map>
 
+#include "stillscope/movie/apply_deformation.hpp"
 #include "stillscope/movie/apply_motion.hpp"
 #include "stillscope/movie/estimate_motion.hpp"
 #include "support.hpp"
@@ -87,6 +88,61 @@ void apply(benchmark::State& state) {
   set_per_frame(state, parameters.frames);
 }
 
+/// The movies do not deform, so that fields that are expected to be there must be small.
+template <Pixel T>
+void estimate_nonrigid(benchmark::State& state) {
+  const Case parameters(state);
+  const auto& frames = movie<T>(parameters.frames, parameters.extent);
+  EstimateSettings settings;
+  settings.nonrigid.method = NonrigidMethod::spline;
+  settings.nonrigid.expected = 1.0;
+  const auto executor = make_executor(parameters.threads);
+  const MovieMotion motion = estimate_motion<T>(frames.view(), settings, *executor);
+  double square = 0.0;
+  for (const FrameDeformation& frame : motion.deformation->frames) {
+    square += frame.size * frame.size / static_cast<double>(parameters.frames);
+  }
+  require(std::sqrt(square) < largest_error, "fields of a movie that does not deform");
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(estimate_motion<T>(frames.view(), settings, *executor));
+  }
+  set_per_frame(state, parameters.frames);
+}
+
+template <Pixel T>
+void apply_fields(benchmark::State& state) {
+  const Case parameters(state);
+  const auto& frames = movie<T>(parameters.frames, parameters.extent);
+  const ControlGrid grid = ControlGrid::with_spacing(parameters.extent, 75.0);
+  std::vector<double> coefficients;
+  for (const Shift& moved : frames.displacement) {
+    coefficients.insert(coefficients.end(), grid.points(), moved.width);
+    coefficients.insert(coefficients.end(), grid.points(), moved.height);
+  }
+  std::vector<T> pixels(frames.pixels.size());
+  const MovieView<T> out(pixels.data(), parameters.frames, parameters.extent);
+  const auto executor = make_executor(parameters.threads);
+  apply_deformation<T>(frames.view(), grid, coefficients, out, {}, *executor);
+  // A field that is the same everywhere is a shift.
+  std::vector<Shift> shifts;
+  for (const Shift& moved : frames.displacement) shifts.push_back(-moved);
+  std::vector<T> expected(frames.pixels.size());
+  apply_motion<T>(frames.view(), shifts,
+                  MovieView<T>(expected.data(), parameters.frames, parameters.extent), {},
+                  *executor);
+  double worst = 0.0;
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    worst = std::fmax(worst,
+                      std::fabs(static_cast<double>(pixels[i]) - static_cast<double>(expected[i])));
+  }
+  require(worst < 1.5, "applied fields");
+  for (auto _ : state) {
+    apply_deformation<T>(frames.view(), grid, coefficients, out, {}, *executor);
+    benchmark::ClobberMemory();
+  }
+  set_per_frame(state, parameters.frames);
+}
+
 void cases(benchmark::internal::Benchmark* family) {
   family->ArgNames({"frames", "height", "width", "chunk", "threads"})
       ->Unit(benchmark::kMillisecond)
@@ -100,8 +156,11 @@ void cases(benchmark::internal::Benchmark* family) {
 
 BENCHMARK(estimate<float>)->Apply(cases);
 BENCHMARK(estimate<std::uint8_t>)->Apply(cases);
+BENCHMARK(estimate_nonrigid<float>)->Apply(cases);
 BENCHMARK(apply<float>)->Apply(cases);
 BENCHMARK(apply<std::uint8_t>)->Apply(cases);
+BENCHMARK(apply_fields<float>)->Apply(cases);
+BENCHMARK(apply_fields<std::uint8_t>)->Apply(cases);
 
 }  // namespace
 }  // namespace stillscope::bench
