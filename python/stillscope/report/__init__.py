@@ -6,6 +6,7 @@
 side by side.
 """
 
+from .fields import plot_deformation
 from .figures import overview_figure, write_figures
 from .gather import SummaryBuilder, summarise
 from .page import write_report
@@ -16,6 +17,7 @@ __all__ = [
     "Summary",
     "SummaryBuilder",
     "overview_figure",
+    "plot_deformation",
     "summarise",
     "write_figures",
     "write_preview",
