@@ -91,6 +91,13 @@ def threads(value: Any) -> int | None:
         return None
 
 
+def processors() -> int:
+    """Those that the process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def real_dtype(dtype: np.dtype, name: str) -> None:
     """Refuses what is no real dtype that the kernels can take."""
     if dtype.str[1:] not in _KERNEL_TYPES:

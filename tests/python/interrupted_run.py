@@ -71,7 +71,6 @@ def main() -> int:
     arguments = json.loads(sys.argv[1])
     # All that can be kept is kept, after every run of frames.
     stages._CHECKPOINT_SECONDS = 0.0
-    stages.FileCheckpoint.__init__.__defaults__ = (0.0,)
     stages._CHECKPOINT_SHARE = 1e9
     spool._NOTE_BYTES = 1
     if "fail_at" in arguments:

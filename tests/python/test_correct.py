@@ -169,6 +169,15 @@ def test_what_others_have_put_there_stays(movie, tmp_path):
         assert [p.name for p in folder.iterdir()] == [name]
 
 
+def test_what_an_older_run_has_made_besides_may_be_replaced_later(movie, tmp_path):
+    pytest.importorskip("matplotlib")
+    destination = tmp_path / "c.zarr"
+    stillscope.correct(movie, destination)
+    stillscope.correct(movie, destination, report=False, max_shift=20.0)
+    result = stillscope.correct(movie, destination)
+    assert result.report.exists()
+
+
 def test_two_movies_do_not_share_their_shifts(movie, tmp_path):
     stillscope.correct(movie, tmp_path / "c.zarr", report=False)
     for call in (

@@ -213,6 +213,30 @@ def test_the_same_estimate_has_the_same_bytes(tmp_path, motion):
     assert digest(tmp_path / "a.zarr") == digest(tmp_path / "b.zarr")
 
 
+def test_large_planes_have_the_same_bytes_too(tmp_path):
+    """Blosc cuts them up; by several threads, as in the main one, their order would be chance's."""
+    template = np.random.default_rng(1).normal(0, 1, (1080, 1440)).astype(np.float32)
+    large = stillscope.MotionEstimate(np.zeros((5, 2)), template)
+    found = set()
+    for _ in range(8):  # of 12 digests 7 were different
+        stillscope.save_motion(tmp_path / "m.zarr", large)
+        found.add(tuple(digest(tmp_path / "m.zarr")))
+    assert len(found) == 1
+
+
+def test_arrays_of_many_frames_are_cut_into_chunks(tmp_path, monkeypatch):
+    import zarr
+
+    from stillscope.io import zarr_group
+
+    monkeypatch.setattr(zarr_group, "_CHUNK_BYTES", 100)
+    motion = stillscope.MotionEstimate(np.random.default_rng(2).normal(0, 1, (33, 2)),
+                                       np.zeros((3, 4), np.float32))  # fmt: skip
+    stillscope.save_motion(tmp_path / "m.zarr", motion)
+    assert zarr.open(str(tmp_path / "m.zarr"), mode="r")["motion"].chunks == (6, 2)
+    assert same(stillscope.load_motion(tmp_path / "m.zarr"), motion)
+
+
 def test_xarray_opens_it(tmp_path, motion):
     xr = pytest.importorskip("xarray")
     stillscope.save_motion(tmp_path / "m.zarr", motion, {"mouse": "m7", "session": {"day": 3}})

@@ -308,6 +308,13 @@ def test_a_fill_that_is_no_number_can_be_gone_on_with(recording, tmp_path):
     assert run.returncode == 0
 
 
+def test_notes_of_others_who_work_on_a_job_stay(tmp_path):
+    with Job(tmp_path / "c.part", {}) as job:
+        Job.attach(tmp_path / "c.part").note(spool={"0": {"frames": 3}})
+        job.note(failed=True)
+        assert job.state == {"spool": {"0": {"frames": 3}}, "failed": True}
+
+
 def test_the_lock_is_free_of_races(tmp_path):
     """Two processes that make and finish jobs of one name: each has it alone."""
     code = (

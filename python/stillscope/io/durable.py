@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -40,6 +42,14 @@ def sync_tree(path: Path) -> None:
             sync_file(Path(folder))
     else:
         sync_file(path)
+
+
+def write_at(descriptor: int, array: np.ndarray, at: int) -> None:
+    """Writes an array's pixels, C order, to their place in an open file."""
+    rest = memoryview(np.ascontiguousarray(array)).cast("B")
+    while rest:
+        count = os.pwrite(descriptor, rest, at)
+        rest, at = rest[count:], at + count
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
@@ -101,15 +111,18 @@ def size_on_disk(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def naming(path: Path, size: int) -> Iterator[None]:
-    """Errors of the system within say which file they befell, and how much was to be written."""
+def naming(path: Path, size: int | None = None) -> Iterator[None]:
+    """Errors of the system within say which file they befell, and how many bytes were to be
+    written, where any were."""
     try:
         yield
     except OSError as error:
         if getattr(error, "is_named", False):
             raise
         reason = os.strerror(error.errno) if error.errno else str(error)
-        text = f"{reason}: {path}, {size:,} bytes to be written"
+        text = f"{reason}: {path}"
+        if size is not None:
+            text += f", {size:,} bytes to be written"
         if error.errno in _FULL:
             with contextlib.suppress(OSError):
                 text += f", {free_bytes(path):,} bytes free"

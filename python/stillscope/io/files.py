@@ -92,7 +92,7 @@ def find_files(source: Any) -> tuple[str, list[Path]]:
 def _inside(folder):
     """The movies of a folder with their kind, without those that stillscope has made (a name with a
     leading dot is the system's own)."""
-    made = set(results_in(folder))
+    made = results_in(folder)
     found = [
         (kind, path)
         for path in folder.iterdir()

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ import numpy as np
 from .extras import import_extra
 
 _DIMS = "_ARRAY_DIMENSIONS"  # where xarray looks for the dims' names
+_CHUNK_BYTES = 64 << 20  # of arrays that are written at once; Blosc takes less than 2 GB
+
+
+def reproducibly(fill: Callable[..., None], *arguments: Any) -> None:
+    """Calls what fills arrays, in a thread: in the main one Blosc compresses by several, whose order
+    is in the bytes."""
+    with ThreadPoolExecutor(1, "stillscope-zarr") as pool:
+        pool.submit(fill, *arguments).result()
 
 
 class ZarrGroup:
@@ -43,7 +52,7 @@ class ZarrGroup:
         """An array to be filled."""
         from numcodecs import Blosc
 
-        # Quick, and reproducible: one thread compresses a chunk (see `writers.zarr`).
+        # Quick; its bytes are the same again where `reproducibly` fills the array.
         codec = Blosc(cname="lz4", clevel=5, shuffle=Blosc.BITSHUFFLE)
         chunks = tuple(max(1, min(c, n)) for c, n in zip(chunks, shape))
         how: dict[str, Any] = {"shape": shape, "chunks": chunks, "dtype": dtype, "fill_value": None}
@@ -61,10 +70,12 @@ class ZarrGroup:
         dims: tuple[str, ...],
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
-        """An array of one chunk."""
+        """An array that is in memory."""
         values = np.asarray(values)
-        array = self.add(name, values.shape, values.dtype, values.shape, dims, attributes)
-        array[...] = values
+        each = values.nbytes // len(values) if values.size else 1  # bytes of an item of the first dim
+        chunks = (max(1, _CHUNK_BYTES // each), *values.shape[1:])
+        array = self.add(name, values.shape, values.dtype, chunks, dims, attributes)
+        reproducibly(array.__setitem__, ..., values)
 
     def finish(self) -> None:
         """Gathers the metadata in one file."""

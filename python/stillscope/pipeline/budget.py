@@ -77,11 +77,12 @@ class Budget:
 
 def plan_memory(
     memory: int, shape: tuple[int, int, int], itemsize: int, run: int, *, is_filtered: bool,
-    has_tree: bool = True, chunk: int | None = None,
+    has_tree: bool = True, chunk: int | None = None, spacing: float | None = None,
 ) -> Budget:  # fmt: skip
     """Shares `memory` bytes out, or raises `ValueError`.
 
     `itemsize`: of the pixels that the kernels see. `run`: frames that are written together.
+    `spacing`: px between the control points of fields; None: there are none.
     """
     frames, height, width = shape
     area = height * width
@@ -90,6 +91,9 @@ def plan_memory(
     filtered = (chunk or tree_chunk(frames, area)) * area * 4 if is_filtered else 0
     # Planes of the estimate (templates, sums, means, filters), and what is known of each frame.
     state = 200 * area * 4 + 1200 * frames
+    if spacing is not None:
+        points = math.prod(side / spacing + 4 for side in (height, width))
+        state += int(4 * 16 * points) * frames  # as they are made, returned, stored and read
     estimate = block + filtered + state if has_tree else 0
     # A run as it is read, the next one, two that have been moved, and copies that codecs make.
     writing = 6 * run * area * itemsize

@@ -64,7 +64,7 @@ def _prepare(run: Run) -> tuple[list[Any], MovieSpec]:
         run.estimate(job, opened)
         stage = run.movie_stage(job, opened)
         if "written" not in job.state:
-            writer = open_writer(stage.path, stage.spec)
+            writer = open_writer(stage.path, stage.spec, _check.threads(run.n_threads))
             writer.begin()
             writer.close()
             job.note(written=0)
@@ -107,7 +107,7 @@ def _writing(run: Run) -> Iterator[tuple[Any, MovieStage, Any]]:
     opened = run.source.opened_before(job)
     try:
         stage = run.movie_stage(job, opened)
-        writer = open_writer(stage.path, stage.spec)
+        writer = open_writer(stage.path, stage.spec, _check.threads(run.n_threads))
         try:
             yield opened.frames, stage, writer
         finally:

@@ -17,13 +17,16 @@ from ..io.zarr_group import ZarrGroup
 from ..movie import movie_settings
 from ..result import MotionEstimate
 from . import budget, fingerprint
+from .correction import Correction
 from .destination import Destination
 from .progress import Progress, as_progress
 from .recording_input import RecordingInput
-from .run import ESTIMATE_OPTIONS, Correction, Run, check_numbers
+from .run import ESTIMATE_OPTIONS, Run, check_numbers
 from .stages import Applying
 
 _LAYOUTS = ("frames", "pixels")
+
+
 def _estimate_options(given: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(given) - set(ESTIMATE_OPTIONS))
     if unknown:
@@ -61,8 +64,7 @@ def _layout(layout: str, chunks: Any, destination: Destination) -> tuple[int, in
         raise ValueError(f"chunks: expected None with layout={layout!r}, got {chunks!r}")
     if not isinstance(chunks, (tuple, list)) or len(chunks) != 3:
         raise ValueError(f"chunks: expected frames, height and width, got {chunks!r}")
-    sides = tuple(_check.integer(side, "chunks", 1) for side in chunks)
-    return sides
+    return tuple(_check.integer(side, "chunks", 1) for side in chunks)
 
 
 def _input(
@@ -112,7 +114,8 @@ def correct(
         The movie: ``.zarr``, ``.tif`` (BigTIFF where it must be), or ``.avi`` (lossless grey FFV1,
         uint8 and uint16). Or a folder, for ``corrected.zarr``.
     memory : int or str
-        What the process may use, in bytes or such as ``"2GB"``. It does not depend on the length.
+        What the process may use, in bytes or such as ``"2GB"``: the frames that are held do not
+        depend on the length. What is known of each frame takes up to 1.2 kB.
     layout : {"frames", "pixels"}
         Of zarr: chunks of whole frames, or chunks of all frames of some pixels (as minian's
         ``Y_fm_chk`` and ``Y_hw_chk``). The array has the file's name.
@@ -326,7 +329,6 @@ def _require_report(report: bool, preview: bool) -> None:
 
 def _request(run: Run, given: MotionEstimate | None) -> dict[str, Any]:
     """All that the results depend on."""
-    applying = None if run.applying is None else fingerprint.plain(vars(run.applying))
     shifts = None
     if given is not None:
         local = given.deformation
@@ -340,8 +342,8 @@ def _request(run: Run, given: MotionEstimate | None) -> dict[str, Any]:
         "dataset": run.source.options["dataset"],
         "frame_rate": run.source.options["frame_rate"],
         "pixel_size": run.source.options["pixel_size"],
-        "parameters": None if run.options is None else fingerprint.plain(run.options),
-        "applying": applying,
+        "parameters": run.options,
+        "applying": None if run.applying is None else vars(run.applying),
         "shifts": shifts,
         "movie": spec,
         "report": run.report,

@@ -138,7 +138,9 @@ class Job:
         return self.folder / name
 
     def note(self, **state: Any) -> None:
-        """Keeps what has been done, for a run that goes on from here."""
+        """Keeps what has been done, for a run that goes on from here, beside what others who work on
+        it have noted."""
+        self.reload()
         self.state.update(state)
         write_json(self.folder / _STATE, self.state)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _check
 from .._source import FrameSource
 from ..io import Recording, open_movie
 from ..io.files import find_files
@@ -109,7 +110,7 @@ class RecordingInput:
         spool = self._spool(job, n_threads)
         with progress.stage("decode", self.shape[0]) as advance:
             advance(spool.frames_done())
-            spool(n_threads or _processors(), advance)
+            spool(n_threads or _check.processors(), advance)
         return self._spooled(spool)
 
     def opened_before(self, job: Job) -> Opened:
@@ -152,7 +153,3 @@ def _is_paths(source: Any) -> bool:
     if not isinstance(source, (list, tuple)):
         return False
     return all(isinstance(item, (str, os.PathLike)) for item in source)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

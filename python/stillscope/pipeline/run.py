@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,15 +15,14 @@ import numpy as np
 
 from .. import _check
 from .._core import __version__
-from ..io import Recording, open_movie
 from ..io.durable import write_json
-from ..io.motion_file import load_motion
-from ..io.record import make_record, read_record
+from ..io.record import make_record, names_in, read_record
 from ..io.writers import SUFFIXES, MovieSpec, check_spec
 from ..io.writers.zarr import pixel_chunks
 from ..movie import estimate_motion
 from ..result import MotionEstimate
 from . import budget, fingerprint, stages
+from .correction import Correction
 from .destination import Destination
 from .job import Job, is_committed
 from .plan import Plan, free_for, seconds
@@ -38,54 +36,6 @@ ESTIMATE_OPTIONS = {
     for name, parameter in inspect.signature(estimate_motion).parameters.items()
     if name not in ("movie", "n_threads")
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Correction:
-    """The results of a run, on disk.
-
-    Attributes
-    ----------
-    movie : Path or None
-        The corrected movie; None where there was only an estimate.
-    shifts : Path or None
-        The estimate's file: `stillscope.load_motion`, ``xarray.open_zarr``. None where shifts were
-        given.
-    csv : Path or None
-        The same as a table.
-    report : Path or None
-        The page to look at.
-    preview : Path or None
-        Before and after, side by side.
-    missing : tuple
-        ``(file, frame, reason)`` of each frame that could not be decoded and is not in the movie.
-    timings : dict
-        Seconds of each stage that this run made.
-    """
-
-    movie: Path | None
-    shifts: Path | None
-    csv: Path | None = None
-    report: Path | None = None
-    preview: Path | None = None
-    missing: tuple[Any, ...] = ()
-    timings: dict[str, float] | None = None
-
-    @property
-    def motion(self) -> MotionEstimate:
-        """The estimate, read from its file."""
-        if self.shifts is None:
-            raise ValueError("motion: expected a run that made an estimate, got one without")
-        return load_motion(self.shifts)
-
-    def open(self) -> Recording:
-        """The corrected movie, which is read as it is needed."""
-        if self.movie is None:
-            raise ValueError("movie: expected a run that wrote a movie, got an estimate alone")
-        return open_movie(self.movie)
-
-    def _repr_html_(self) -> str | None:
-        return self.motion._repr_html_() if self.shifts is not None else None
 
 
 @dataclass
@@ -138,23 +88,28 @@ class Run:
         shares = budget.plan_memory(
             self.memory, self.source.shape, kernel, run, is_filtered=is_filtered,
             has_tree=self.options is not None, chunk=options.get("chunk"),
+            spacing=options["spacing"] if options.get("nonrigid") else None,
         )  # fmt: skip
         raw = frames * height * width * dtype.itemsize
-        passes = ["decode"] * self.source.is_spooled
-        if self.options is not None:
-            refine = options["refine"]
-            passes.append("estimate (the tree)")
-            passes += [f"{n} of refinement at most" for n in [refine] if n]
-        passes += ["write"] * (spec is not None) + ["report"] * self.report
+        refine = options.get("refine", 0)
+        stages_made = {
+            "decode": self.source.is_spooled,
+            "estimate (the tree)": self.options is not None,
+            f"{refine} of refinement at most": refine > 0,
+            "fields": bool(options.get("nonrigid")),
+            "write": spec is not None,
+            "report": self.report,
+        }
+        passes = tuple(name for name, is_made in stages_made.items() if is_made)
         small = 2000 * frames + (8 << 20)
         plan = Plan(
             frames, height, width, dtype.name, len(self.source.files), self.destination.main,
-            tuple(passes), shares.least, self.memory, raw * self.source.is_spooled + disk + small,
+            passes, shares.least, self.memory, raw * self.source.is_spooled + disk + small,
             (spec.nbytes if spec else 0) + small, free_for(self.destination.main),
             seconds(
-                frames * height * width, self.n_threads or len(os.sched_getaffinity(0)),
+                frames * height * width, self.n_threads or _check.processors(),
                 self.destination.format if spec else None, is_spooled=self.source.is_spooled,
-                refine=options.get("refine", 0), is_filtered=is_filtered, has_pattern=has_pattern,
+                refine=refine, is_filtered=is_filtered, has_pattern=has_pattern,
                 has_report=self.report, has_estimate=self.options is not None,
             ),
         )  # fmt: skip
@@ -185,17 +140,17 @@ class Run:
         """Refuses to replace what no run has made, and what belongs to another movie."""
         if overwrite or is_committed(self.destination.part):
             return  # what is there was allowed to be replaced
-        record = read_record(self.destination.record) or {"results": {}}
+        record = read_record(self.destination.record)
+        made = names_in(record) | {self.destination.record.name} if record else set()
         for path in (*self._results().values(), self.destination.record):
-            is_made = path.name in record["results"] or path == self.destination.record
-            if path.exists() and not (is_made and record["results"]):
+            if path.exists() and path.name not in made:
                 raise FileExistsError(
                     f"destination: {path} exists, and is no result of stillscope; overwrite=True "
                     "replaces it"
                 )
         folder = self.destination.main.parent
         mine = {path.name for path in self._results().values()}
-        for name in record["results"]:
+        for name in made:
             is_movie = (folder / name).suffix.lower() in SUFFIXES and ".shifts." not in name
             if is_movie and name not in mine and (folder / name).exists():
                 raise FileExistsError(
@@ -217,7 +172,10 @@ class Run:
             part = job.path(self._part(name))
             is_dated = path in (self.destination.report, self.destination.preview)
             results[path.name] = None if is_dated else fingerprint.of_file(part)
-        return make_record(digest, results)
+        older = names_in(read_record(self.destination.record) or {})
+        folder = self.destination.main.parent
+        kept = sorted(name for name in older - set(results) if (folder / name).exists())
+        return make_record(digest, results, kept)
 
     def _is_done(self, digest: str) -> bool:
         """Whether the very results are there."""
@@ -302,7 +260,7 @@ class Run:
     def estimate(self, job: Job, opened: Opened) -> MotionEstimate:
         with self.timed("estimate"):
             return stages.estimate(
-                job, opened.frames, self.options, lambda: self.attributes(opened), self.progress,
+                job, opened.frames, self.options, self.attributes(opened), self.progress,
                 reads_ahead=self.shares.reads_ahead, n_threads=self.n_threads,
             )  # fmt: skip
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..io import Recording, open_movie
-from ..io.durable import naming, sync_descriptor
+from ..io.durable import naming, sync_descriptor, write_at
 from .job import Job
 
 _NOTE_BYTES = 1 << 28  # between two notes of what is on the disk
@@ -54,7 +54,7 @@ class RawFrames:
 
     def _read(self, path: Path, first: int, frames: np.ndarray) -> None:
         rest = memoryview(frames).cast("B")
-        with naming(path, 0), open(path, "rb", buffering=0) as file:
+        with naming(path), open(path, "rb", buffering=0) as file:
             file.seek(first * self._frame_bytes)
             while rest:
                 count = file.readinto(rest)
@@ -138,7 +138,7 @@ class Spool:
                     if len(fresh) == 0:
                         continue
                     with naming(path, fresh.nbytes):
-                        _write(descriptor, fresh, state["bytes"])
+                        write_at(descriptor, fresh, state["bytes"])
                     state["frames"] += len(fresh)
                     state["bytes"] += fresh.nbytes
                     on_frames(len(fresh))
@@ -177,10 +177,3 @@ def _about(part: Recording) -> dict[str, Any]:
 
 def _frame_bytes(part: Recording) -> int:
     return int(np.prod(part.shape[1:])) * part.dtype.itemsize
-
-
-def _write(descriptor: int, frames: np.ndarray, at: int) -> None:
-    rest = memoryview(np.ascontiguousarray(frames)).cast("B")
-    while rest:
-        count = os.pwrite(descriptor, rest, at)
-        rest, at = rest[count:], at + count

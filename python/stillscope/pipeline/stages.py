@@ -31,9 +31,9 @@ _CHECKPOINT_SHARE = 0.05  # of the time, at most
 class FileCheckpoint:
     """The state of an estimate, in a file."""
 
-    def __init__(self, path: Path, seconds: float = _CHECKPOINT_SECONDS) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._seconds = seconds
+        self._seconds = _CHECKPOINT_SECONDS
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
@@ -56,7 +56,7 @@ def estimate(
     job: Job,
     frames: Any,
     options: dict[str, Any],
-    attributes: Callable[[], dict[str, Any]],
+    attributes: dict[str, Any],
     progress: Progress,
     *,
     reads_ahead: bool,
@@ -72,7 +72,7 @@ def estimate(
                 motion = run_estimate(
                     source, settings, n_threads, checkpoint=checkpoint, stacklevel=5
                 )
-        save_motion(job.path(_SHIFTS), motion, attributes())
+        save_motion(job.path(_SHIFTS), motion, attributes)
         write_csv(job.path(_CSV), motion)
         job.note(estimated=True)
         remove(job.path(_CHECKPOINT))
@@ -120,7 +120,7 @@ class MovieStage:
     def __call__(self, frames: Any, motion: MotionEstimate, progress: Progress) -> None:
         if self.job.state.get("finished"):
             return
-        writer = open_writer(self.path, self.spec)
+        writer = open_writer(self.path, self.spec, self.n_threads)
         try:
             if "written" not in self.job.state:
                 writer.begin()

@@ -45,12 +45,12 @@ def check_spec(spec: MovieSpec) -> type[MovieWriter]:
     return writer
 
 
-def open_writer(path: Path, spec: MovieSpec) -> MovieWriter:
+def open_writer(path: Path, spec: MovieSpec, n_threads: int | None = None) -> MovieWriter:
     """The writer of a movie; `path` is where it is made, and becomes a movie at its `finish`.
 
     Opened again, on the same specification, it goes on with what has been written.
     """
-    return check_spec(spec)(path, spec)
+    return check_spec(spec)(path, spec, n_threads)
 
 
 def write_movie(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ... import _check
 from ..durable import naming, remove, sync_file, write_bytes
 from ..extras import import_extra
 from .specification import MovieSpec, MovieWriter
@@ -111,7 +112,7 @@ class AviWriter(MovieWriter):
         codec.pix_fmt = _FORMATS[self.spec.dtype.str[1:]]
         codec.framerate = self._rate
         codec.time_base = 1 / self._rate
-        codec.thread_count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        codec.thread_count = self.n_threads or _check.processors()
         # Level 3 codes a frame in slices, at once, with checksums; there must be room for them.
         has_slices = min(self.spec.shape[1:]) >= 16
         codec.options = {"g": "1"}

@@ -63,9 +63,10 @@ class MovieWriter(abc.ABC):
 
     run: int
 
-    def __init__(self, path: Path, spec: MovieSpec) -> None:
+    def __init__(self, path: Path, spec: MovieSpec, n_threads: int | None = None) -> None:
         self.path = path
         self.spec = spec
+        self.n_threads = n_threads  # of a codec; None: as many as there are processors
         self.run = self.run_of(spec)
 
     @staticmethod

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from ..durable import naming, sync_file
+from ..durable import naming, sync_file, write_at
 from ..extras import import_extra
 from .specification import MovieSpec, MovieWriter
 
@@ -70,12 +70,8 @@ class TiffWriter(MovieWriter):
     def write(self, begin: int, frames: np.ndarray) -> None:
         if self._descriptor < 0:
             self._open()
-        data = memoryview(np.ascontiguousarray(frames)).cast("B")
-        at = self._offset + begin * self.spec.frame_bytes
-        with naming(self.path, len(data)):
-            while data:
-                written = os.pwrite(self._descriptor, data, at)
-                data, at = data[written:], at + written
+        with naming(self.path, frames.nbytes):
+            write_at(self._descriptor, frames, self._offset + begin * self.spec.frame_bytes)
             os.fdatasync(self._descriptor)
 
     def close(self) -> None:

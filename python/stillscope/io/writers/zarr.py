@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import numpy as np
 
-from ..durable import naming, read_json, remove, sync_file, sync_tree, write_json
-from ..zarr_group import ZarrGroup
+from ..durable import naming, read_json, remove, sync_file, sync_tree, write_at, write_json
+from ..zarr_group import ZarrGroup, reproducibly
 from .specification import MovieSpec, MovieWriter
 
 _DIMS = ("frame", "height", "width")
@@ -52,7 +51,7 @@ class ZarrWriter(MovieWriter):
         if self._array is None:
             self._array = ZarrGroup.open_array(self.path, self.spec.variable)
         with naming(self.path / self.spec.variable, frames.nbytes):
-            _in_a_thread(self._fill, begin, frames)
+            reproducibly(self._fill, begin, frames)
             for file in self._files(begin):
                 sync_file(file)
             sync_file(self.path / self.spec.variable)
@@ -103,12 +102,8 @@ class PixelZarrWriter(MovieWriter):
     def write(self, begin: int, frames: np.ndarray) -> None:
         if self._descriptor < 0:
             self._descriptor = os.open(self._raw, os.O_WRONLY)
-        data = memoryview(np.ascontiguousarray(frames)).cast("B")
-        at = begin * self.spec.frame_bytes
-        with naming(self._raw, len(data)):
-            while data:
-                written = os.pwrite(self._descriptor, data, at)
-                data, at = data[written:], at + written
+        with naming(self._raw, frames.nbytes):
+            write_at(self._descriptor, frames, begin * self.spec.frame_bytes)
             os.fdatasync(self._descriptor)
 
     def finish(self, memory: int) -> None:
@@ -128,7 +123,7 @@ class PixelZarrWriter(MovieWriter):
             for index, (rows, columns) in enumerate(bands):
                 if index < done:
                     continue
-                _in_a_thread(self._turn, array, rows, columns)
+                reproducibly(self._turn, array, rows, columns)
                 sync_tree(folder)
                 write_json(self._turned, {"wide": wide, "done": index + 1})
             ZarrWriter.finish(self, memory)
@@ -180,23 +175,3 @@ def _make_group(path: Path, spec: MovieSpec, chunks: tuple[int, int, int]) -> No
         group.write(dim, np.arange(size), (dim,))
     group.finish()
     sync_tree(path)
-
-
-def _in_a_thread(run, *arguments) -> None:
-    """In the main thread Blosc compresses by several threads, whose order is in the bytes."""
-    if threading.current_thread() is not threading.main_thread():
-        run(*arguments)
-        return
-    errors = []
-
-    def caught() -> None:
-        try:
-            run(*arguments)
-        except BaseException as error:  # handed to the caller
-            errors.append(error)
-
-    thread = threading.Thread(target=caught)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
