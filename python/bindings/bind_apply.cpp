@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <pybind11/stl.h>
 
+#include "apply_values.hpp"
 #include "array.hpp"
 #include "bindings.hpp"
 #include "stillscope/movie/apply_motion.hpp"
@@ -17,11 +18,8 @@ void apply_motion_py(const py::array& movie, const py::array_t<double>& shifts,
   settings.fill = fill;
   settings.grid = choose<SamplingGrid>({{"exact", SamplingGrid::exact}, {"cv2", SamplingGrid::cv2}},
                                        grid, "grid");
-  settings.rounding = choose<Rounding>(
-      {{"nearest", Rounding::nearest}, {"truncate", Rounding::truncate}}, rounding, "rounding");
-  settings.interpolation =
-      choose<Interpolation>({{"linear", Interpolation::linear}, {"cubic", Interpolation::cubic}},
-                            interpolation, "interpolation");
+  settings.rounding = rounding_of(rounding);
+  settings.interpolation = interpolation_of(interpolation);
   settings.border = choose<Border>({{"constant", Border::constant}, {"nearest", Border::nearest}},
                                    border, "border");
   settings.binning = {binning.first, binning.second};

@@ -2,12 +2,14 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "apply_values.hpp"
 #include "array.hpp"
 #include "bindings.hpp"
 #include "nonrigid_values.hpp"
@@ -32,7 +34,10 @@ ControlGrid grid_of(const Coefficients& coefficients, Pair origin, Pair spacing)
     if (points <= GridAxis::order) {
       throw_invalid("coefficients", "at least 4 control points on each axis", points);
     }
-    if (!(step > 0.0)) throw_invalid("spacing", "numbers above 0", step);
+    if (!std::isfinite(first)) throw_invalid("origin", "finite numbers", first);
+    if (!(step > 0.0 && std::isfinite(step))) {
+      throw_invalid("spacing", "finite numbers above 0", step);
+    }
     return GridAxis{points - GridAxis::order, first, step};
   };
   return {axis(2, origin.first, spacing.first), axis(3, origin.second, spacing.second)};
@@ -49,11 +54,8 @@ void apply_deformation_py(const py::array& movie, const Coefficients& coefficien
                           std::optional<std::size_t> n_threads) {
   DeformSettings settings;
   settings.fill = fill;
-  settings.rounding = choose<Rounding>(
-      {{"nearest", Rounding::nearest}, {"truncate", Rounding::truncate}}, rounding, "rounding");
-  settings.interpolation =
-      choose<Interpolation>({{"linear", Interpolation::linear}, {"cubic", Interpolation::cubic}},
-                            interpolation, "interpolation");
+  settings.rounding = rounding_of(rounding);
+  settings.interpolation = interpolation_of(interpolation);
   settings.border = choose<SampleBorder>({{"constant", SampleBorder::constant},
                                           {"nearest", SampleBorder::nearest},
                                           {"half_pixel", SampleBorder::half_pixel}},
@@ -88,13 +90,17 @@ py::array_t<double> spline_field_py(const Coefficients& coefficients, Pair origi
   py::array_t<double> field({coefficients.shape(0), y.shape(0), x.shape(0), py::ssize_t{2}});
   auto out = field.mutable_unchecked<4>();
   const std::size_t size = grid.coefficients();
-  for (py::ssize_t i = 0; i < out.shape(0); ++i) {
-    const double* frame = coefficients.data() + static_cast<std::size_t>(i) * size;
-    for (py::ssize_t j = 0; j < out.shape(1); ++j) {
-      for (py::ssize_t k = 0; k < out.shape(2); ++k) {
-        const Displacement at = field_at(grid, frame, rows(j), columns(k));
-        out(i, j, k, 0) = at.height;
-        out(i, j, k, 1) = at.width;
+  const double* frames = coefficients.data();
+  {
+    const py::gil_scoped_release release;
+    for (py::ssize_t i = 0; i < out.shape(0); ++i) {
+      const double* frame = frames + static_cast<std::size_t>(i) * size;
+      for (py::ssize_t j = 0; j < out.shape(1); ++j) {
+        for (py::ssize_t k = 0; k < out.shape(2); ++k) {
+          const Displacement at = field_at(grid, frame, rows(j), columns(k));
+          out(i, j, k, 0) = at.height;
+          out(i, j, k, 1) = at.width;
+        }
       }
     }
   }

@@ -137,6 +137,10 @@ def estimate_motion(
         nfm = chunk_nfm or (max(ordered.chunksizes[dim]) if ordered.chunks else n)
         npart = max(3, math.ceil(math.sqrt(n / nfm)))
     refine = _check.integer(refine, "refine", 0)
+    if "nonrigid" in kwargs:
+        raise TypeError(
+            f"nonrigid: expected mesh_size with engine='native' here, got {kwargs['nonrigid']!r}"
+        )
     is_native = _check.choice(engine, "engine", ("sitk", "native")) == "native"
     if is_native and mesh_size is None:
         raise ValueError("mesh_size: expected two whole numbers with engine='native', got None")

@@ -89,7 +89,7 @@ class Deformation:
             float64 ``(frame, len(y), len(x), 2)``, px, ``(height, width)``, to be added to the
             content's position.
         """
-        rows, columns = _positions(y, "y"), _positions(x, "x")
+        rows, columns = positions(y, "y"), positions(x, "x")
         field = _core.spline_field(self.coefficients, self.origin, self.spacing, rows, columns)
         return np.negative(field, out=field)
 
@@ -233,7 +233,8 @@ def transform_frames(
     return out
 
 
-def _positions(values: Any, name: str) -> np.ndarray:
+def positions(values: Any, name: str) -> np.ndarray:
+    """Rows or columns [px] as float64, checked."""
     array = np.atleast_1d(np.asarray(values))
     if array.ndim != 1:
         raise ValueError(f"{name}: expected one dimension, got shape {array.shape}")

@@ -81,13 +81,13 @@ def residual_motion(
     >>> motion = stillscope.estimate_motion(movie)
     >>> left = stillscope.residual_motion(movie, motion)
     """
-    if getattr(shifts, "deformation", None) is not None:
-        movie = MovedFrames(movie, shifts, n_threads)
     if hasattr(shifts, "template"):
         template = template_of(shifts) if template is None else template
         movie = seen_by(shifts, movie, n_threads)
     if getattr(shifts, "deformation", None) is not None:
-        shifts = None  # frames have been moved
+        # Now that what stays on the sensor has been taken away.
+        movie = MovedFrames(movie, shifts, n_threads)
+        shifts = None
     source = FrameSource(movie)
     frames, height, width = source.shape
     if shifts is not None:

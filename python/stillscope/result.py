@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 
 from . import _core
 from .filters import filter_movie
-from .nonrigid import Deformation
+from .nonrigid import Deformation, positions
 from .residual import ResidualMotion, residual_motion, seen_by, template_of
 
 _NOISE_WIDTH = 1.0  # px: what is finer in the mean of a movie is noise first of all
@@ -154,6 +155,8 @@ class MotionEstimate:
 
     def of_frames(self, frames: Any) -> FrameMotion:
         """How some frames move: those of a slice or of indices, for `apply_motion`."""
+        if isinstance(frames, numbers.Integral):
+            frames = [frames]
         local = None if self.deformation is None else self.deformation.of_frames(frames)
         return FrameMotion(self.shifts[frames], local)
 
@@ -174,7 +177,7 @@ class MotionEstimate:
         """
         if self.deformation is not None:
             return self.deformation.field(y, x)
-        rows, columns = np.atleast_1d(np.asarray(y)), np.atleast_1d(np.asarray(x))
+        rows, columns = positions(y, "y"), positions(x, "x")
         shape = (len(self.shifts), len(rows), len(columns), 2)
         return np.broadcast_to(self.shifts[:, None, None, :], shape).copy()
 

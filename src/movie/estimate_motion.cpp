@@ -144,7 +144,7 @@ class MotionEstimator {
     auto of = identity();
     io(of);
     archive(io, motion);
-    checkpoint_->save(io.bytes());
+    checkpoint_->save(io.finish());
   }
 
   void resume(MovieMotion& motion) {
@@ -159,6 +159,10 @@ class MotionEstimator {
     }
     archive(io, motion);
     io.finish();
+    if (stage_ > Stage::refinement || begin_ > frames_ ||
+        states_.size() != (looks_ ? frames_ : 0)) {
+      throw_invalid("checkpoint", "a state of this movie", "another");
+    }
   }
 
   void start_tree() {

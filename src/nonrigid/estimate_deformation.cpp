@@ -13,6 +13,7 @@
 #include "stillscope/nonrigid/deformation_fitter.hpp"
 #include "stillscope/nonrigid/deformation_template.hpp"
 #include "stillscope/nonrigid/deformed_mean.hpp"
+#include "stillscope/nonrigid/field_measures.hpp"
 #include "stillscope/nonrigid/spline_warp.hpp"
 #include "stillscope/tree/frame_copies.hpp"
 
@@ -38,6 +39,8 @@ constexpr double first_guess = 1.0;
 constexpr double small_error = 0.03;
 /// So many frames, spread evenly, make the template of the next reading.
 constexpr std::size_t enough_frames = 256;
+/// Of deformed frames that are held at once.
+constexpr std::size_t most_pixels = std::size_t{1} << 24;
 /// Frames with these flags are not looked at.
 constexpr std::uint16_t hopeless = flag_non_finite | flag_black | flag_flash | flag_given;
 /// The template is believed where this share of the frames lies.
@@ -72,6 +75,7 @@ class DeformationEstimator {
       fits_[i].shift = states[i].fit.shift;
       fits_[i].gain = states[i].fit.gain;
       fits_[i].offset = states[i].fit.offset;
+      was_torn_.push_back((states[i].flags & flag_torn) != 0);
     }
   }
 
@@ -114,9 +118,9 @@ class DeformationEstimator {
       }
     }
     if (!result.is_rigid) {
-      centre();
+      const std::vector<float> shaped = shaped_mean(centre());
       result.mean.reserve(extent_.area());
-      full_mean(result.mean.data());
+      std::copy(shaped.begin(), shaped.end(), result.mean.data());
     }
     finish(result);
     return result;
@@ -142,17 +146,17 @@ class DeformationEstimator {
   std::unique_ptr<DeformationTemplate> make_ready(const DeformationLattice& lattice,
                                                   const Template& plane, double highpass,
                                                   double lowpass, double noise, double size) const {
-    for (const double narrow : {4.0, 8.0, highpass}) {
-      if (narrow > highpass || narrow < 4.0 * static_cast<double>(lattice.pooling())) {
-        if (narrow != highpass) continue;
-      }
-      auto ready = std::make_unique<DeformationTemplate>(
+    const auto make = [&](double width) {
+      return std::make_unique<DeformationTemplate>(
           lattice, prior_, FrameView<const float>(plane.pixels.data(), lattice.pooled()),
-          plane.area, plane.weights, narrow, lowpass, noise, executor_);
-      if (narrow == highpass) return ready;
+          plane.area, plane.weights, width, lowpass, noise, executor_);
+    };
+    for (const double narrow : {4.0, 8.0}) {
+      if (narrow >= highpass || narrow < 4.0 * static_cast<double>(lattice.pooling())) continue;
+      auto ready = make(narrow);
       if (median(ready->errors(ExpectedSize::nearest(size))) < small_error) return ready;
     }
-    return nullptr;  // not reached
+    return make(highpass);
   }
 
   /// From planes of whole pixels to those of a lattice. What is not known is 0.
@@ -231,7 +235,9 @@ class DeformationEstimator {
     const std::size_t every =
         is_last ? 1 : std::max<std::size_t>(1, (fits_.size() + enough_frames - 1) / enough_frames);
     Pool<std::unique_ptr<Scratch>> pool;
-    const std::size_t batch = group * std::max<std::size_t>(1, executor_.concurrency() / 2);
+    // As many planes as there are threads for, but no more than some 64 MiB of them.
+    const std::size_t room = std::max<std::size_t>(1, most_pixels / extent_.area() / group);
+    const std::size_t batch = group * std::clamp<std::size_t>(executor_.concurrency() / 2, 1, room);
     // Pixels of the deformed frames, for the mean.
     std::vector<AlignedBuffer<float>> whole(batch);
     for (auto& buffer : whole) buffer.reserve(fine_.stride() * extent_.height);
@@ -286,12 +292,7 @@ class DeformationEstimator {
 
   [[nodiscard]] std::vector<double> total(const DeformationFit& fit) const {
     std::vector<double> coefficients(coarse_.unknowns());
-    coarse_.to_coefficients(fit.deviation, coefficients);
-    const std::size_t points = coarse_.grid().points();
-    for (std::size_t k = 0; k < points; ++k) {
-      coefficients[k] -= fit.shift.width;
-      coefficients[points + k] -= fit.shift.height;
-    }
+    coarse_.to_coefficients(fit.deviation, fit.shift, coefficients);
     return coefficients;
   }
 
@@ -376,24 +377,34 @@ class DeformationEstimator {
     }
   }
 
-  /// The mean of the deformed frames, in the shape that `centre` left.
-  Template next_template(std::span<const double> common, std::span<const float> weights,
-                         const DeformationLattice& lattice) const {
+  /// The mean of the deformed frames, in the shape that `centre` left; NaN where no frame is.
+  std::vector<float> shaped_mean(std::span<const double> common) const {
     std::vector<float> mean(extent_.area());
     full_mean(mean.data());
-    const Area area = mean_->common(believed_share).inset(1) & Area::of(extent_).inset(1);
+    std::vector<float> filled = mean;
     const auto level = static_cast<float>(usual_level(mean));
-    for (float& pixel : mean) pixel = std::isfinite(pixel) ? pixel : level;
+    for (float& pixel : filled) pixel = std::isfinite(pixel) ? pixel : level;
     // A pixel of the template at q is one of the new one at q + common(q), or nearly so.
     std::vector<double> coefficients(coarse_.unknowns());
     coarse_.to_coefficients(common, coefficients);
     for (double& value : coefficients) value = -value;
     std::vector<float> moved(extent_.area());
     SplineWarper warper(coarse_.grid(), extent_);
-    warper(FrameView<const float>(mean.data(), extent_), coefficients,
+    warper(FrameView<const float>(filled.data(), extent_), coefficients,
            FrameView<float>(moved.data(), extent_), true, SampleBorder::nearest, 0.0F,
            PixelRounding::none);
-    return pooled({moved.data(), extent_}, area, weights, lattice);
+    for (std::size_t k = 0; k < moved.size(); ++k) {
+      if (!std::isfinite(mean[k])) moved[k] = mean[k];
+    }
+    return moved;
+  }
+
+  /// The same as a template, where it is believed.
+  Template next_template(std::span<const double> common, std::span<const float> weights,
+                         const DeformationLattice& lattice) const {
+    const std::vector<float> mean = shaped_mean(common);
+    const Area area = mean_->common(believed_share).inset(1) & Area::of(extent_).inset(1);
+    return pooled({mean.data(), extent_}, area, weights, lattice);
   }
 
   static double usual_level(std::span<const float> mean) {
@@ -416,18 +427,17 @@ class DeformationEstimator {
       DeformationFit& fit = fits_[i];
       FrameDeformation& frame = result.frames[i];
       frame.similarity = fit.similarity;
-      frame.residual = fit.sigma;
-      frame.steps = fit.steps;
       frame.has_patches = fit.has_patches;
       const bool keeps = (states_[i].flags & ~static_cast<unsigned>(flag_duplicate)) == 0;
       if (!keeps || fit.deviation.empty()) continue;
-      // Where the movie is rigid, only frames that clearly deform do.
+      // Where the movie is rigid, only frames that clearly deform do; the others are as they were.
       if (result.is_rigid && !is_unusual(i)) {
+        if (was_torn_[i]) states_[i].flags |= flag_torn;
         deviations[i].assign(n, 0.0);
         continue;
       }
       frame.has_field = true;
-      if (!result.is_rigid) take_mean(fit);
+      take_mean(fit);
       frame.shift = fit.shift;
       states_[i].fit.shift = fit.shift;
       deviations[i] = fit.deviation;
@@ -436,7 +446,8 @@ class DeformationEstimator {
     result.coefficients.resize(frames * n);
     for (std::size_t i = 0; i < frames; ++i) {
       coarse_.to_coefficients(deviations[i], std::span(result.coefficients).subspan(i * n, n));
-      result.frames[i].size = size_of(deviations[i]);
+      result.frames[i].size =
+          std::sqrt(std::max(mean_product(coarse_, deviations[i], deviations[i]), 0.0));
     }
   }
 
@@ -489,26 +500,6 @@ class DeformationEstimator {
     return fits_[i].has_converged && !unusual_.empty() && unusual_[i];
   }
 
-  /// Root mean square of a field less its mean, over the corners of the mesh.
-  [[nodiscard]] double size_of(std::span<const double> deviation) const {
-    const Extent corners = coarse_.corners();
-    const auto count = static_cast<double>(corners.area());
-    double squares = 0.0;
-    for (std::size_t axis = 0; axis < 2; ++axis) {
-      double sum = 0.0;
-      double square = 0.0;
-      for (std::size_t y = 0; y < corners.height; ++y) {
-        for (std::size_t x = 0; x < corners.width; ++x) {
-          const double value = coarse_.at_corner(deviation, y, x, axis);
-          sum += value;
-          square += value * value;
-        }
-      }
-      squares += 0.5 * (square / count - sum * sum / (count * count));
-    }
-    return std::sqrt(std::max(squares, 0.0));
-  }
-
   MovieSource<T>& movie_;
   std::span<FrameState> states_;
   const NonrigidSettings& settings_;
@@ -519,6 +510,7 @@ class DeformationEstimator {
   DeformationPrior prior_;
   DeformationFitSettings fit_;
   std::vector<DeformationFit> fits_;
+  std::vector<bool> was_torn_;
   std::vector<bool> unusual_;
   std::unique_ptr<DeformedMean> mean_;  // less `level_`
   double level_ = 0.0;
@@ -556,15 +548,15 @@ Deformation estimate_deformation(MovieSource<T>& movie, std::span<FrameState> st
                                                                          highpass, lowpass);
 }
 
-void add_shifts(Deformation& deformation, std::span<const Shift> shifts) {
+void add_shifts(Deformation& deformation, std::span<Shift> shifts) {
   const std::size_t points = deformation.grid.points();
   for (std::size_t i = 0; i < shifts.size(); ++i) {
     double* frame = &deformation.coefficients[i * 2 * points];
     const FrameDeformation& known = deformation.frames[i];
-    const Shift shift = known.has_field ? known.shift : shifts[i];
+    if (known.has_field) shifts[i] = known.shift;
     for (std::size_t k = 0; k < points; ++k) {
-      frame[k] -= shift.width;
-      frame[points + k] -= shift.height;
+      frame[k] -= shifts[i].width;
+      frame[points + k] -= shifts[i].height;
     }
   }
 }

@@ -157,6 +157,14 @@ TEST_CASE("A checkpoint of another movie, or a part of one, is refused", "[check
     CHECK_THROWS_AS(estimate_motion<std::uint8_t>(source, settings, executor, &other),
                     std::invalid_argument);
   }
+  // Whatever bit is another.
+  for (std::size_t at = 0; at < 200; at += 7) {
+    CAPTURE(at);
+    other.state = checkpoint.state;
+    other.state[at] ^= std::byte{16};
+    CHECK_THROWS_AS(estimate_motion<std::uint8_t>(source, settings, executor, &other),
+                    std::invalid_argument);
+  }
   other.state = checkpoint.state;
   other.state.push_back({});
   CHECK_THROWS_AS(estimate_motion<std::uint8_t>(source, settings, executor, &other),

@@ -180,8 +180,15 @@ TEMPLATE_TEST_CASE("A deformed frame is sampled where its field says", "[nonrigi
   for (const Extent extent :
        {Extent{1, 1}, Extent{1, 9}, Extent{9, 1}, Extent{13, 17}, Extent{40, 61}}) {
     const auto image = test::noise<TestType>(extent, random);
-    for (const double size : {0.0, 0.3, 3.0, 30.0}) {
-      const ControlGrid grid = ControlGrid::over(extent, {2, 3});
+    // Cells of a pixel, too, whose small fields are calm and yet other at every pixel.
+    for (const auto& [cells, size] : std::vector<std::pair<Extent, double>>{{{2, 3}, 0.0},
+                                                                            {{2, 3}, 0.05},
+                                                                            {{2, 3}, 0.3},
+                                                                            {{2, 3}, 3.0},
+                                                                            {{2, 3}, 30.0},
+                                                                            {extent, 0.06},
+                                                                            {extent, 0.3}}) {
+      const ControlGrid grid = ControlGrid::over(extent, cells);
       const auto c = random_coefficients(grid, size, random);
       for (const bool is_cubic : {false, true}) {
         for (const auto border :
@@ -208,7 +215,8 @@ TEMPLATE_TEST_CASE("A deformed frame is sampled where its field says", "[nonrigi
               worst =
                   std::fmax(worst, std::fabs(static_cast<double>(out(y, x)) - expected) / range);
               if (std::fabs(static_cast<double>(out(y, x)) - expected) > tolerance) {
-                CAPTURE(extent, size, is_cubic, static_cast<int>(border), y, x, u.height, u.width);
+                CAPTURE(extent, cells, size, is_cubic, static_cast<int>(border), y, x, u.height,
+                        u.width);
                 CHECK(static_cast<double>(out(y, x)) == expected);
               }
             }

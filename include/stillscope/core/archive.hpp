@@ -2,6 +2,7 @@
 /// The state of what can be interrupted, as bytes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -23,14 +24,34 @@ concept Archivable = requires(T& value, Archive& io) {
   value.archive(io);
 };
 
-/// Writes values behind one another.
+/// Of bytes that are all there as they were written, by FNV-1a on words of eight.
+[[nodiscard]] inline std::uint64_t checksum(std::span<const std::byte> bytes) {
+  std::uint64_t sum = 0xcbf29ce484222325;
+  while (!bytes.empty()) {
+    std::uint64_t word = bytes.size();
+    const std::size_t count = std::min(sizeof(word), bytes.size());
+    std::memcpy(&word, bytes.data(), count);
+    sum = (sum ^ word) * 0x100000001b3;
+    bytes = bytes.subspan(count);
+  }
+  return sum;
+}
+
+/// Writes values behind one another, and their checksum in front.
 class ArchiveWriter {
  public:
+  ArchiveWriter() : bytes_(sizeof(std::uint64_t)) {}
+
   template <class... T>
   void operator()(T&... values) {
     (put(values), ...);
   }
-  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  /// All of it, once nothing more comes.
+  [[nodiscard]] std::span<const std::byte> finish() {
+    const std::uint64_t sum = checksum(std::span(bytes_).subspan(sizeof(std::uint64_t)));
+    std::memcpy(bytes_.data(), &sum, sizeof(sum));
+    return bytes_;
+  }
 
  private:
   template <class T>
@@ -66,10 +87,16 @@ class ArchiveWriter {
   std::vector<std::byte> bytes_;
 };
 
-/// Reads what `ArchiveWriter` wrote. Throws `std::invalid_argument` where there is too little.
+/// Reads what `ArchiveWriter` wrote. Throws `std::invalid_argument` where a bit of it is another,
+/// or there is too little.
 class ArchiveReader {
  public:
-  explicit ArchiveReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  explicit ArchiveReader(std::span<const std::byte> bytes) : bytes_(bytes) {
+    std::uint64_t sum = 0;
+    get(sum);
+    if (sum != checksum(bytes_))
+      throw_invalid("checkpoint", "a state as it was kept", "a damaged one");
+  }
 
   template <class... T>
   void operator()(T&... values) {

@@ -109,10 +109,10 @@ struct MovieMotion : MotionEstimate {
   void archive(Archive& io) {
     MotionEstimate::archive(io);
     io(mean, plain_mean, fixed_pattern, common, passes, moved);
-    bool is_local = deformation.has_value();
-    io(is_local);
-    if (is_local && !deformation) deformation.emplace();
-    if (is_local) io(*deformation);
+    std::uint8_t fields = deformation.has_value() ? 1 : 0;
+    io(fields);
+    if (fields != 0 && !deformation) deformation.emplace();
+    if (fields != 0) io(*deformation);
   }
 };
 

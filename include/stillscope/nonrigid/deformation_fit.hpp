@@ -21,8 +21,6 @@ struct DeformationFitSettings {
   double tolerance = 0.08;
   /// Whether frames start so near that their first step may be the last.
   bool starts_near = false;
-  /// Whether patches are looked for where parts of the frame don't fit.
-  bool has_patches = true;
 };
 
 /// A frame's field, and how well it fits. The field is minus `shift` and a deviation from it.

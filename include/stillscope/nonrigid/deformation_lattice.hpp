@@ -58,19 +58,26 @@ class DeformationLattice {
   [[nodiscard]] const Share& block_row(std::size_t i) const { return block_rows_[i]; }
   [[nodiscard]] const Share& block_column(std::size_t i) const { return block_columns_[i]; }
 
-  /// From coefficients (`ControlGrid`) to unknowns, and back.
-  void to_unknowns(std::span<const double> coefficients, std::span<double> unknowns) const {
-    for (std::size_t i = 0; i < grid_.points(); ++i) {
-      for (std::size_t axis = 0; axis < 2; ++axis) {
-        unknowns[2 * i + axis] = coefficients[axis * grid_.points() + i];
-      }
-    }
-  }
+  /// From unknowns to coefficients (`ControlGrid`).
   void to_coefficients(std::span<const double> unknowns, std::span<double> coefficients) const {
     for (std::size_t i = 0; i < grid_.points(); ++i) {
       for (std::size_t axis = 0; axis < 2; ++axis) {
         coefficients[axis * grid_.points() + i] = unknowns[2 * i + axis];
       }
+    }
+  }
+  /// The field of a frame that deviates so from its shift; `deviation`: unknowns, or nothing.
+  void to_coefficients(std::span<const double> deviation, const Shift& shift,
+                       std::span<double> coefficients) const {
+    const std::size_t points = grid_.points();
+    if (deviation.empty()) {
+      std::fill(coefficients.begin(), coefficients.end(), 0.0);
+    } else {
+      to_coefficients(deviation, coefficients);
+    }
+    for (std::size_t i = 0; i < points; ++i) {
+      coefficients[i] -= shift.width;
+      coefficients[points + i] -= shift.height;
     }
   }
 

@@ -42,13 +42,11 @@ struct NonrigidSettings {
 
 /// What is known of a frame's deformation.
 struct FrameDeformation {
-  double size = 0.0;        ///< Root mean square of the field less its mean over the frame [px].
-  double similarity = 0.0;  ///< Correlation with the template, deformed.
-  double residual = 0.0;    ///< Standard deviation of the difference to it, of pooled pixels.
-  std::size_t steps = 0;
-  bool has_patches = false;      ///< Its start was found by patches.
-  bool has_field = false;        ///< It has a field of its own ...
-  Shift shift;                   ///< ... which deviates from this shift [px].
+  double size = 0.0;         ///< Root mean square of the field less its mean over the frame [px].
+  double similarity = 0.0;   ///< Correlation with the template, deformed.
+  bool has_patches = false;  ///< Its start was found by patches.
+  bool has_field = false;    ///< It has a field of its own ...
+  Shift shift;               ///< ... which deviates from this shift [px].
   bool is_interpolated = false;  ///< Its deviation is that of its neighbours.
 };
 
@@ -89,6 +87,7 @@ template <Pixel T>
                                                double lowpass, const Executor& executor);
 
 /// Makes deviations fields, now that all shifts are final: takes these away from the coefficients.
-void add_shifts(Deformation& deformation, std::span<const Shift> shifts);
+/// Frames that have a field of their own get its shift.
+void add_shifts(Deformation& deformation, std::span<Shift> shifts);
 
 }  // namespace stillscope

@@ -76,19 +76,22 @@ class FieldRows {
   /// coefficient, nor steeper than between its control points.
   [[nodiscard]] bool is_calm() const { return is_calm_; }
 
-  /// Makes row `y`; `height()` and `width()` hold it, and up to seven more values each.
+  /// Makes row `y`; `height()` and `width()` hold it, and seven times the last
+  /// value behind it.
   void operator()(std::size_t y) {
     const GridAxis::Place place = grid_.height.place(rows_[y]);
     for (std::size_t axis = 0; axis < 2; ++axis) {
       float* out = axis == 0 ? width_.data() : height_.data();
-      if (!place.is_inside) {
+      if (place.is_inside) {
+        blend(axis, place);
+        for (const Run& run : runs_) evaluate(run, out);
+        std::fill_n(out, first_inside_, 0.0F);
+        std::fill(out + end_inside_, out + columns_.count, 0.0F);
+      } else {
         std::fill_n(out, columns_.count, 0.0F);
-        continue;
       }
-      blend(axis, place);
-      for (const Run& run : runs_) evaluate(run, out);
-      std::fill_n(out, first_inside_, 0.0F);
-      std::fill(out + end_inside_, out + columns_.count, 0.0F);
+      // Kernels take positions by eight: in the last run's, the others lie where the last one does.
+      if (columns_.count > 0) std::fill_n(out + columns_.count, 7, out[columns_.count - 1]);
     }
   }
   [[nodiscard]] const float* height() const { return height_.data(); }

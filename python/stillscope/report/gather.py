@@ -14,7 +14,7 @@ import numpy as np
 from .. import __version__, _check
 from .._source import FrameSource
 from ..movie import apply_motion
-from ..residual import residual_motion, seen_by, template_of
+from ..residual import MovedFrames, residual_motion, seen_by, template_of
 from ..result import MotionEstimate, _crispness
 from .accumulate import PixelStatistics, covered
 from .facts import crispness_of, judge, used_frames
@@ -143,8 +143,7 @@ class SummaryBuilder:
         seen = seen_by(self._motion, movie, self._n_threads)
         self._residual[0, here] = residual_motion(seen, **how)
         if motion.deformation is not None:
-            moved = apply_motion(movie, motion, border="nearest", n_threads=self._n_threads)
-            seen, motion = seen_by(self._motion, moved, self._n_threads), None
+            seen, motion = MovedFrames(seen, motion, self._n_threads), None
         self._residual[1, here] = residual_motion(seen, motion, **how)
 
     def finish(
