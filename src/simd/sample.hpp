@@ -109,7 +109,18 @@ inline float sample_one(const SampledFrame& frame, std::ptrdiff_t y, std::ptrdif
   }
 }
 
-/// Eight values whose positions are within a pixel of `at` + lane.
+/// Eight values whose positions are up to a pixel below and right of `at` + lane.
+inline __attribute__((always_inline)) Floats sample_in_cell(const float* at, std::ptrdiff_t stride,
+                                                            const Floats& fy, const Floats& fx) {
+  const auto along = [&](const float* row) __attribute__((always_inline)) {
+    const Floats here = load<Floats>(row);
+    return here + fx * (load<Floats>(row + 1) - here);
+  };
+  const Floats upper = along(at);
+  return upper + fy * (along(at + stride) - upper);
+}
+
+/// Eight values whose positions are within a pixel of `at` + lane, on either side.
 inline __attribute__((always_inline)) Floats sample_linear_lanes(const float* at,
                                                                  std::ptrdiff_t stride,
                                                                  const Floats& fy,
@@ -159,25 +170,30 @@ inline __attribute__((always_inline)) Floats sample_cubic_lanes(const float* at,
   return sum;
 }
 
-/// The middle of eight displacements, to the nearest pixel.
-inline __attribute__((always_inline)) float centre_of(const Floats& displacements) {
-  return __builtin_rintf(0.5F * (displacements[0] + displacements[7]));
+/// Whether all of eight displacements lie in [whole, whole + 1] on both axes; what is left of them.
+inline __attribute__((always_inline)) bool are_in_cell(const Floats& fy, const Floats& fx) {
+  const auto off_centre = [](const Floats& f) __attribute__((always_inline)) {
+    return larger(f - 0.5F, 0.5F - f);
+  };
+  return !any(larger(off_centre(fy), off_centre(fx)) > 0.5F);
 }
 
 /// Eight values beside which something of weight zero may have been no number, or whose positions
 /// are far apart, one by one.
 template <bool is_cubic>
-__attribute__((noinline)) void sample_again(const SampledRow& row, std::size_t x, const Ints& again,
-                                            const Floats& dy, const Floats& dx, Floats& value) {
+__attribute__((noinline)) Floats sample_again(const SampledRow& row, std::size_t x,
+                                              const Ints& again, const Floats& dy, const Floats& dx,
+                                              Floats value) {
   for (int i = 0; i < 8; ++i) {
     if (again[i] == 0) continue;
     value[i] = sample_one<is_cubic>(row.frame, static_cast<std::ptrdiff_t>(row.y),
                                     static_cast<std::ptrdiff_t>(x) + i, dy[i], dx[i]);
   }
+  return value;
 }
 
-// Neighbours are displaced alike: eight values share a whole offset, and what is left of each
-// displacement is a weight. So there is nothing to gather.
+// Neighbours are displaced alike: eight values share a whole offset, most often one pixel's cell,
+// and what is left of each displacement is a weight. So there is nothing to gather.
 template <bool is_cubic, bool is_calm>
 inline void sample_rows(const SampledRow& in, std::size_t n, float* out) {
   const SampledRow row = in;
@@ -188,6 +204,8 @@ inline void sample_rows(const SampledRow& in, std::size_t n, float* out) {
   const auto last_row = static_cast<float>(frame.height) - 1.0F;
   const auto last_column = static_cast<float>(frame.width) - 1.0F;
   const bool has_limits = row.inside < 1e30F;
+  constexpr auto calm_margin = static_cast<std::size_t>(calm_length) + 1;
+  const bool is_middle_row = row.y >= calm_margin && row.y + 1 + calm_margin <= frame.height;
   const Floats low_row = Floats{} + (-margin - y);
   const Floats high_row = Floats{} + (last_row + margin - y);
   const float* first = frame.pixels + static_cast<std::ptrdiff_t>(row.y) * frame.stride;
@@ -201,26 +219,52 @@ inline void sample_rows(const SampledRow& in, std::size_t n, float* out) {
       dy = between(dy, low_row, high_row);
       dx = between(dx, -margin - column, last_column + margin - column);
     }
-    const float centre_dy = centre_of(dy);
-    const float centre_dx = centre_of(dx);
-    const Floats fy = dy - centre_dy;
-    const Floats fx = dx - centre_dx;
-    const float* at = first + static_cast<std::ptrdiff_t>(centre_dy) * frame.stride +
-                      (static_cast<std::ptrdiff_t>(x) + static_cast<std::ptrdiff_t>(centre_dx));
+    // From memory where they come from there: taking lanes out of a register costs more.
+    const auto middle_of = [x](const float* given, const Floats& lanes)
+        __attribute__((always_inline)) {
+      return 0.5F * (is_calm ? given[x] + given[x + 7] : lanes[0] + lanes[7]);
+    };
+    const float middle_dy = middle_of(row.rows, dy);
+    const float middle_dx = middle_of(row.columns, dx);
+    const auto place = [&](float whole_dy, float whole_dx) __attribute__((always_inline)) {
+      return first + static_cast<std::ptrdiff_t>(whole_dy) * frame.stride +
+             (static_cast<std::ptrdiff_t>(x) + static_cast<std::ptrdiff_t>(whole_dx));
+    };
     Floats value{};
-    const Ints is_far = is_calm ? Ints{} : (fy > 1.0F) | (fy < -1.0F) | (fx > 1.0F) | (fx < -1.0F);
-    if (is_calm || !any(is_far)) {
-      value = is_cubic ? sample_cubic_lanes(at, frame.stride, fy, fx)
-                       : sample_linear_lanes(at, frame.stride, fy, fx);
-      if (!row.is_finite) {
-        const Floats difference = value - value;
-        const Ints again = difference != 0.0F;
-        if (any(again)) sample_again<is_cubic>(row, x, again, dy, dx, value);
+    bool is_known = false;
+    if constexpr (!is_cubic) {
+      const float whole_dy = __builtin_floorf(middle_dy);
+      const float whole_dx = __builtin_floorf(middle_dx);
+      const Floats fy = dy - whole_dy;
+      const Floats fx = dx - whole_dx;
+      if (are_in_cell(fy, fx)) {
+        value = sample_in_cell(place(whole_dy, whole_dx), frame.stride, fy, fx);
+        is_known = true;
       }
-    } else {
-      sample_again<is_cubic>(row, x, Ints{} - 1, dy, dx, value);
     }
-    if (has_limits) {
+    if (!is_known) {
+      const float whole_dy = __builtin_rintf(middle_dy);
+      const float whole_dx = __builtin_rintf(middle_dx);
+      const Floats fy = dy - whole_dy;
+      const Floats fx = dx - whole_dx;
+      const Ints is_far =
+          is_calm ? Ints{} : (fy > 1.0F) | (fy < -1.0F) | (fx > 1.0F) | (fx < -1.0F);
+      if (is_calm || !any(is_far)) {
+        const float* at = place(whole_dy, whole_dx);
+        value = is_cubic ? sample_cubic_lanes(at, frame.stride, fy, fx)
+                         : sample_linear_lanes(at, frame.stride, fy, fx);
+      } else {
+        value = sample_again<is_cubic>(row, x, Ints{} - 1, dy, dx, value);
+      }
+    }
+    if (!row.is_finite) {
+      const Ints again = value - value != 0.0F;
+      if (any(again)) value = sample_again<is_cubic>(row, x, again, dy, dx, value);
+    }
+    // Calm displacements lead nowhere else from the middle of the frame.
+    const bool is_middle =
+        is_calm && is_middle_row && x >= calm_margin && x + 8 + calm_margin <= frame.width;
+    if (has_limits && !is_middle) {
       const Ints is_outside =
           (given_dy + y < -row.inside) | (given_dy + y > last_row + row.inside) |
           (given_dx + column < -row.inside) | (given_dx + column > last_column + row.inside);
