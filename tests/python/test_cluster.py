@@ -2,7 +2,6 @@
 """A run on a cluster of processes: the recipe of docs/files.md, and workers that are killed."""
 
 import contextlib
-import hashlib
 import os
 import signal
 import threading
@@ -10,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+from support import digest
 
 import stillscope
 from stillscope.io.writers import write_movie
@@ -56,14 +56,6 @@ def recording(tmp_path_factory):
     for k, part in enumerate(np.split(movie, 3)):
         write_movie(folder / f"msCam{k}.avi", part)
     return folder
-
-
-def digest(folder):
-    return {
-        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.name.endswith(".html")
-    }
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ STILLSCOPE_KILLS: how many kills at random moments, in place of a few.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import random
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import digest
 
 import stillscope
 from stillscope.io.writers import write_movie
@@ -58,15 +58,6 @@ def recording(tmp_path_factory):
     for k, part in enumerate(np.split(movie, 3)):
         write_movie(folder / f"msCam{k + 1}.avi", part)
     return folder
-
-
-def digest(folder: Path) -> dict[str, str]:
-    """Of every file, but for reports, which have dates in them."""
-    return {
-        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.name.endswith(".report.html")
-    }
 
 
 def part_of(destination):
