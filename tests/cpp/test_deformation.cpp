@@ -14,6 +14,7 @@
 #include "stillscope/nonrigid/deformation_prior.hpp"
 #include "stillscope/nonrigid/deformation_template.hpp"
 #include "stillscope/nonrigid/deformed_mean.hpp"
+#include "stillscope/nonrigid/field_measures.hpp"
 #include "stillscope/nonrigid/patch_search.hpp"
 #include "support/catch.hpp"
 #include "support/fields.hpp"
@@ -29,6 +30,8 @@ constexpr double matrix_tolerance = 1e-11;
 constexpr double solve_tolerance = 1e-10;
 // Relative, of standard errors. Measured 1.1e-13.
 constexpr double error_tolerance = 1e-10;
+// px, px^2: of fields of up to 3 px at corners. Measured 2e-16.
+constexpr double measure_tolerance = 1e-13;
 // px, of a step of up to 1.8 px, from sums in double in place of float32. Measured 1.9e-6.
 constexpr double step_tolerance = 2e-5;
 // px, root mean square inside the template, of fields in noise. Measured 0.033 at whole pixels,
@@ -407,6 +410,67 @@ TEST_CASE("An unknown that a banded matrix says nothing of is 0", "[nonrigid][de
   BandedCholesky(matrix).solve(x);
   CHECK(apart(x, {2.0, 0.0, 3.0}) < solve_tolerance);
   CHECK(x[1] == 0.0);
+}
+
+TEST_CASE("Fields are measured at the corners of the mesh's cells", "[nonrigid][deformation]") {
+  const std::uint64_t seed = 743;
+  CAPTURE(seed);
+  test::Random random(seed);
+  double worst = 0.0;
+  for (const Extent cells : {Extent{1, 1}, Extent{3, 2}, Extent{4, 7}}) {
+    const ControlGrid grid = ControlGrid::over({90, 130}, cells);
+    const DeformationLattice lattice({90, 130}, grid, 2);
+    // As unknowns, from coefficients: two a control point.
+    const auto a = test::random_coefficients(grid, 3.0, random);
+    const auto b = test::random_coefficients(grid, 3.0, random);
+    const auto unknowns = [&](const std::vector<double>& c) {
+      std::vector<double> result(c.size());
+      for (std::size_t k = 0; k < c.size(); ++k) {
+        result[2 * (k % grid.points()) + k / grid.points()] = c[k];
+      }
+      std::vector<double> back(c.size());
+      lattice.to_coefficients(result, back);
+      CHECK(back == c);
+      return result;
+    };
+    const auto in_a = unknowns(a);
+    const auto in_b = unknowns(b);
+    double longest = 0.0;
+    double squares = 0.0;
+    double highest = 0.0;
+    double products = 0.0;
+    Displacement mean_a;
+    Displacement mean_b;
+    const Extent corners = lattice.corners();
+    const auto count = static_cast<double>(corners.area());
+    for (std::size_t row = 0; row < corners.height; ++row) {
+      for (std::size_t column = 0; column < corners.width; ++column) {
+        const double y = grid.height.origin + grid.height.spacing * static_cast<double>(row + 1);
+        const double x = grid.width.origin + grid.width.spacing * static_cast<double>(column + 1);
+        // Not beyond the mesh by rounding.
+        const auto inside = [](double at, double size) { return std::clamp(at, -0.625, size); };
+        const Displacement u = test::naive_field(grid, a, inside(y, 89.625), inside(x, 129.625));
+        const Displacement v = test::naive_field(grid, b, inside(y, 89.625), inside(x, 129.625));
+        worst = std::fmax(worst, std::fabs(lattice.at_corner(in_a, row, column, 0) - u.width));
+        worst = std::fmax(worst, std::fabs(lattice.at_corner(in_a, row, column, 1) - u.height));
+        longest = std::fmax(longest, std::fmax(std::fabs(u.height), std::fabs(u.width)));
+        squares += 0.5 * (u.height * u.height + u.width * u.width) / count;
+        const double product = 0.5 * (u.height * v.height + u.width * v.width);
+        highest = std::fmax(highest, product);
+        products += product / count;
+        mean_a = {mean_a.height + u.height / count, mean_a.width + u.width / count};
+        mean_b = {mean_b.height + v.height / count, mean_b.width + v.width / count};
+      }
+    }
+    products -= 0.5 * (mean_a.height * mean_b.height + mean_a.width * mean_b.width);
+    const FieldLength length = length_of(lattice, in_a);
+    worst = std::fmax(worst, std::fabs(length.longest - longest));
+    worst = std::fmax(worst, std::fabs(length.usual - std::sqrt(squares)));
+    worst = std::fmax(worst, std::fabs(mean_product(lattice, in_a, in_b) - products));
+    worst = std::fmax(worst, std::fabs(highest_product(lattice, in_a, in_b) - highest));
+  }
+  CAPTURE(worst);
+  CHECK(worst < measure_tolerance);
 }
 
 TEST_CASE("The prior is the energy of differences, of fields of 1 px", "[nonrigid][deformation]") {
@@ -1063,7 +1127,8 @@ TEST_CASE("The common part of a mean is where a share of the frames lies",
           "[nonrigid][deformation]") {
   const Extent extent{40, 60};
   constexpr std::size_t stride = 64;
-  // Frame k lies on the rows from k on and on the columns up to 60 - 2 k.
+  // Frame k lies on the rows from k on and on the columns up to 60 - 2 k; the first, alone, on the
+  // first columns of the last rows.
   constexpr std::size_t planes = 8;
   std::vector<std::vector<float>> frames(planes);
   DeformedMean mean(extent, stride);
@@ -1073,11 +1138,14 @@ TEST_CASE("The common part of a mean is where a share of the frames lies",
     for (std::size_t y = k; y < extent.height; ++y) {
       std::fill_n(&frames[k][y * stride], extent.width - 2 * k, 1.0F);
     }
+    for (std::size_t y = extent.height - 3; k > 0 && y < extent.height; ++y) {
+      std::fill_n(&frames[k][y * stride], 20, std::numeric_limits<float>::quiet_NaN());
+    }
     group.push_back(frames[k].data());
   }
   mean.add(group, SerialExecutor());
-  CHECK(mean.common(1.0F) == Area{7, 40, 0, 46});
-  CHECK(mean.common(0.5F) == Area{3, 40, 0, 54});
+  CHECK(mean.common(1.0F) == Area{7, 37, 0, 46});
+  CHECK(mean.common(0.5F) == Area{3, 37, 0, 54});
   CHECK(mean.common(0.0F) == Area{0, 40, 0, 60});  // at least one
 }
 
