@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages: links that lead somewhere, a map that names every file, figures that are a page's."""
+"""The pages: links that lead somewhere, code that names what there is, a map that names every file,
+figures that are a page's."""
 
+import ast
+import importlib
+import inspect
 import re
 
 import pytest
 from support import ROOT
+
+import stillscope
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DEVELOPMENT = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
@@ -30,6 +36,38 @@ def test_links_lead_somewhere(page):
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def python_of(page):
+    """The page's snippets, as syntax trees."""
+    text = page.read_text(encoding="utf-8")
+    return [ast.parse(code) for code in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_names_what_there_is(page):
+    pytest.importorskip("xarray")  # the drop-in's
+    pytest.importorskip("dask.array")
+    for node in (node for tree in python_of(page) for node in ast.walk(tree)):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("stillscope"):
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, name.name) for name in node.names), ast.unparse(node)
+        if not (isinstance(node, ast.Attribute) and ast.unparse(node.value) == "stillscope"):
+            continue
+        assert hasattr(stillscope, node.attr), ast.unparse(node)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_gives_options_that_there_are(page):
+    estimate = set(inspect.signature(stillscope.estimate_motion).parameters)
+    for node in (node for tree in python_of(page) for node in ast.walk(tree)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if ast.unparse(node.func.value) != "stillscope":
+            continue
+        parameters = inspect.signature(getattr(stillscope, node.func.attr)).parameters
+        known = set(parameters) | (estimate if "options" in parameters else set())
+        assert {keyword.arg for keyword in node.keywords} <= known, ast.unparse(node)
 
 
 @pytest.mark.parametrize(
