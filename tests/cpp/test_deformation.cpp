@@ -133,17 +133,22 @@ double apart(const BandedMatrix& a, const Dense& b) {
 // --- what they are made of
 // ------------------------------------------------------------------------
 
+/// Of control points, from their shares along both axes.
+std::vector<double> products(const std::vector<double>& down, const std::vector<double>& along) {
+  std::vector<double> shares;
+  for (const double a : down) {
+    for (const double b : along) shares.push_back(a * b);
+  }
+  return shares;
+}
+
 /// Of the unknowns along one axis, at a corner of the mesh's cells: shares of the control points.
 std::vector<double> corner_shares(const ControlGrid& grid, std::size_t row, std::size_t column) {
   const auto down = test::shares_at(
       grid.height, grid.height.origin + grid.height.spacing * static_cast<double>(row + 1));
   const auto along = test::shares_at(
       grid.width, grid.width.origin + grid.width.spacing * static_cast<double>(column + 1));
-  std::vector<double> shares;
-  for (const double a : down) {
-    for (const double b : along) shares.push_back(a * b);
-  }
-  return shares;
+  return products(down, along);
 }
 
 /// The differences of a plane, (rows, columns), `order` times along its rows or its columns.
@@ -255,11 +260,7 @@ struct Ready {
     };
     const auto down = test::shares_at(grid.height, middle(row, lattice.pooled().height));
     const auto along = test::shares_at(grid.width, middle(column, lattice.pooled().width));
-    std::vector<double> shares;
-    for (const double a : down) {
-      for (const double b : along) shares.push_back(a * b);
-    }
-    return shares;
+    return products(down, along);
   }
 
   /// The pixels of a block that are compared.
@@ -611,6 +612,23 @@ struct Field {
   }
 };
 
+/// A frame fitted from where a fit is, where deformations of 1 px are expected.
+template <Pixel T>
+DeformationFit fitted(const Ready& ready, const test::Image<T>& frame, DeformationFit fit) {
+  DeformationFitSettings settings;
+  settings.most_steps = 12;
+  DeformationFitter<T> fitter(ready.lattice, settings);
+  fitter.load(frame.view(), ready.reference.level());
+  std::vector<float> warped(ready.lattice.stride() * ready.lattice.pooled().height);
+  fitter(ready.reference, ExpectedSize::nearest(1.0), fit, warped.data());
+  return fit;
+}
+DeformationFit from(Shift shift) {
+  DeformationFit fit;
+  fit.shift = shift;
+  return fit;
+}
+
 TEST_CASE("A step of the fit is Eq. (12)", "[nonrigid][deformation]") {
   const std::uint64_t seed = 734;
   CAPTURE(seed);
@@ -714,14 +732,7 @@ TEMPLATE_TEST_CASE("A known field is found, and its brightness", "[nonrigid][def
     const Field truth(ready.grid, 2.0, {1.5, -2.5}, ready.random);
     const auto frame = ready.scene.frame<TestType>(extent, ready.grid, truth.coefficients, noise,
                                                    ready.random, 1.2, -25.0);
-    DeformationFitSettings settings;
-    settings.most_steps = 12;
-    DeformationFitter<TestType> fitter(ready.lattice, settings);
-    fitter.load(frame.view(), ready.reference.level());
-    DeformationFit fit;
-    fit.shift = truth.shift;
-    std::vector<float> warped(ready.lattice.stride() * ready.lattice.pooled().height);
-    fitter(ready.reference, ExpectedSize::nearest(1.0), fit, warped.data());
+    const DeformationFit fit = fitted(ready, frame, from(truth.shift));
     const double error = ready.error(fit, truth.coefficients);
     // The frame is gain * (template - level) + offset beyond the level.
     const double level = ready.reference.level();
@@ -745,25 +756,18 @@ TEST_CASE("A field does not depend on a frame's gain and offset", "[nonrigid][de
   const Field truth(ready.grid, 1.5, {0.5, -1.5}, ready.random);
   const auto frame =
       ready.scene.frame<float>(extent, ready.grid, truth.coefficients, 2.0, ready.random);
-  const auto fitted = [&](double gain, double offset) {
+  const auto scaled = [&](double gain, double offset) {
     test::Image<float> other = frame;
     for (float& pixel : other.pixels) {
       pixel = static_cast<float>(gain * static_cast<double>(pixel) + offset);
     }
-    DeformationFitSettings settings;
-    settings.most_steps = 12;
-    DeformationFitter<float> fitter(ready.lattice, settings);
-    fitter.load(other.view(), ready.reference.level());
-    DeformationFit fit;
-    fit.shift = truth.shift;
-    fit.gain = gain;
-    fit.offset = gain * ready.reference.level() + offset - ready.reference.level();
-    std::vector<float> warped(ready.lattice.stride() * ready.lattice.pooled().height);
-    fitter(ready.reference, 5, fit, warped.data());
-    return fit;
+    DeformationFit start = from(truth.shift);
+    start.gain = gain;
+    start.offset = gain * ready.reference.level() + offset - ready.reference.level();
+    return fitted(ready, other, start);
   };
-  const DeformationFit plain = fitted(1.0, 0.0);
-  const DeformationFit other = fitted(3.0, 40.0);
+  const DeformationFit plain = scaled(1.0, 0.0);
+  const DeformationFit other = scaled(3.0, 40.0);
   double worst = 0.0;
   for (std::size_t i = 0; i < plain.deviation.size(); ++i) {
     worst = std::fmax(worst, std::fabs(plain.deviation[i] - other.deviation[i]));
@@ -782,14 +786,7 @@ TEST_CASE("Halves of the pixels agree on the size of a field", "[nonrigid][defor
     const Field truth(ready.grid, size, {0.5, -1.5}, ready.random);
     const auto frame =
         ready.scene.frame<float>(extent, ready.grid, truth.coefficients, 2.0, ready.random);
-    DeformationFitSettings settings;
-    settings.most_steps = 12;
-    DeformationFitter<float> fitter(ready.lattice, settings);
-    fitter.load(frame.view(), ready.reference.level());
-    DeformationFit fit;
-    fit.shift = truth.shift;
-    std::vector<float> warped(ready.lattice.stride() * ready.lattice.pooled().height);
-    fitter(ready.reference, 5, fit, warped.data());
+    const DeformationFit fit = fitted(ready, frame, from(truth.shift));
     const Extent corners = ready.lattice.corners();
     double square = 0.0;
     for (std::size_t axis = 0; axis < 2; ++axis) {
@@ -834,13 +831,7 @@ TEST_CASE("A part of a frame that lies out of reach is found by patches",
     }
   }
   const auto frame = ready.scene.frame<float>(extent, ready.grid, c, 2.0, ready.random);
-  DeformationFitSettings settings;
-  settings.most_steps = 12;
-  DeformationFitter<float> fitter(ready.lattice, settings);
-  fitter.load(frame.view(), ready.reference.level());
-  DeformationFit fit;
-  std::vector<float> warped(ready.lattice.stride() * ready.lattice.pooled().height);
-  fitter(ready.reference, ExpectedSize::nearest(1.0), fit, warped.data());
+  const DeformationFit fit = fitted(ready, frame, {});
   const double error = ready.error(fit, c);
   CAPTURE(error, fit.steps, fit.lost_cells);
   CHECK(fit.has_patches);
@@ -1019,10 +1010,7 @@ TEST_CASE("Patches lie where the highest correlation is", "[nonrigid][deformatio
       };
       const auto down = middle(ready.grid.height, found.row);
       const auto along = middle(ready.grid.width, found.column);
-      std::vector<double> shares;
-      for (const double a : down) {
-        for (const double b : along) shares.push_back(a * b);
-      }
+      const auto shares = products(down, along);
       for (std::size_t a = 0; a < shares.size(); ++a) {
         move[2 * a] += weight * shares[a] * found.width;
         move[2 * a + 1] += weight * shares[a] * found.height;
