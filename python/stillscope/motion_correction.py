@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A drop-in for ``minian.motion_correction`` (2.0.2): the same names, arguments, dims and answers.
 
-What is ours is keyword-only: ``refine`` and ``engine`` of `estimate_motion`; ``slot_last``, ``registrar`` and
-``n_threads`` of `est_motion_chunk` (also through `estimate_motion`); ``grid`` and ``n_threads`` of
-`apply_transform` and `transform_perframe`. ``docs/drop-in.md`` lists every difference.
+What is ours is keyword-only: ``refine`` and ``engine`` of `estimate_motion`; ``slot_last``,
+``registrar`` and ``n_threads`` of `est_motion_chunk` (also through `estimate_motion`); ``grid`` and
+``n_threads`` of `apply_transform`, ``grid`` of `transform_perframe`. ``docs/drop-in.md`` lists every
+difference.
 
 A shift is ``(height, width)`` in px: the correction, to be added to the content's position.
 """
@@ -96,8 +97,8 @@ def estimate_motion(
         faster. Of the movie as a whole, as with ``refine``, of which it then takes at most as many
         passes, 3 where it is 0.
     **kwargs
-        ``alt_error`` and the other options of `est_motion_chunk`. With ``refine`` or "native", those of
-        `stillscope.estimate_motion`, with its defaults, and ``chunk_nfm`` is its ``chunk``; what
+        ``alt_error`` and the other options of `est_motion_chunk`. With ``refine`` or "native", those
+        of `stillscope.estimate_motion`, with its defaults, and ``chunk_nfm`` is its ``chunk``; what
         `est_motion_chunk` has beside them has no effect.
 
     Returns

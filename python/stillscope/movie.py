@@ -106,9 +106,9 @@ def estimate_motion(
 
     Frames are registered to their neighbours and merged into templates, which are registered and
     merged in turn, up a tree: the method of minian, by circular cross-correlation and a parabola
-    through its peak. Then every frame is fitted to the mean of all registered frames by Gauss-Newton
-    on the difference, again until shifts no longer move (``docs/algorithm.md``). The movie is read
-    once for the tree and once for each of these passes, a few frames at a time.
+    through its peak. Then every frame is fitted to the mean of all registered frames by
+    Gauss-Newton on the difference, again until shifts no longer move (``docs/algorithm.md``). The
+    movie is read once for the tree and once for each of these passes, a few frames at a time.
 
     Parameters
     ----------
@@ -211,9 +211,9 @@ def estimate_motion(
         source, preset=preset, smooth=smooth, background=background, fixed_pattern=fixed_pattern,
         region=region, refine=refine, max_shift=max_shift, bad_frames=bad_frames, mask=mask,
         brightness=brightness, robust=robust, highpass=highpass, lowpass=lowpass,
-        nonrigid=nonrigid, spacing=spacing, mesh_size=mesh_size, deformation=deformation, npart=npart, alt_error=alt_error,
-        aggregation=aggregation, max_sh=max_sh, circ_thres=circ_thres, chunk=chunk,
-        slot_last=slot_last, registrar=registrar,
+        nonrigid=nonrigid, spacing=spacing, mesh_size=mesh_size, deformation=deformation,
+        npart=npart, alt_error=alt_error, aggregation=aggregation, max_sh=max_sh,
+        circ_thres=circ_thres, chunk=chunk, slot_last=slot_last, registrar=registrar,
     )  # fmt: skip
     return run_estimate(source, settings, n_threads)
 

@@ -199,8 +199,8 @@ class MotionEstimate:
 
         The Frobenius norm of the gradient over the square root of the number of pixels, in the
         movie's units a px: E. Pnevmatikakis and A. Giovannucci, "NoRMCorre", J. Neurosci. Methods
-        291 (2017). Here of means smoothed by 1 px: the noise that few or dim frames leave is smoothed
-        where frames are moved, which would count as less crisp.
+        291 (2017). Here of means smoothed by 1 px: the noise that few or dim frames leave is
+        smoothed where frames are moved, which would count as less crisp.
         """
         if self.mean_before is None:
             raise ValueError("crispness: expected a refined estimate, got one with refine=0")

@@ -13,11 +13,10 @@
 #include "stillscope/nonrigid/control_grid.hpp"
 #include "stillscope/nonrigid/spline_field.hpp"
 #include "support/catch.hpp"
+#include "support/fields.hpp"
 #include "support/images.hpp"
 #include "support/textures.hpp"
 #include "support/thread_executor.hpp"
-
-#define STILLSCOPE_PIXELS std::uint8_t, std::uint16_t, std::int16_t, float, double
 
 namespace stillscope {
 namespace {
@@ -34,41 +33,8 @@ constexpr double estimate_tolerance = 0.08;
 // Relative; measured 1e-12.
 constexpr double solve_tolerance = 1e-9;
 
-/// B-spline of order 3 centred at 0, from its definition.
-double cubic_spline(double u) {
-  u = std::fabs(u);
-  if (u < 1.0) return 2.0 / 3.0 - u * u + u * u * u / 2.0;
-  if (u < 2.0) return (2.0 - u) * (2.0 - u) * (2.0 - u) / 6.0;
-  return 0.0;
-}
-
-/// The field by its definition: the sum over all control points.
-Displacement naive_field(const ControlGrid& grid, const std::vector<double>& c, double y,
-                         double x) {
-  const auto on_mesh = [](const GridAxis& axis, double at) {
-    const double u = (at - axis.origin) / axis.spacing;
-    return u >= 1.0 && u <= static_cast<double>(axis.cells) + 1.0;
-  };
-  if (!on_mesh(grid.height, y) || !on_mesh(grid.width, x)) return {};
-  Displacement d;
-  for (std::size_t i = 0; i < grid.height.points(); ++i) {
-    for (std::size_t j = 0; j < grid.width.points(); ++j) {
-      const double weight =
-          cubic_spline((y - grid.height.origin) / grid.height.spacing - static_cast<double>(i)) *
-          cubic_spline((x - grid.width.origin) / grid.width.spacing - static_cast<double>(j));
-      d.width += weight * c[i * grid.width.points() + j];
-      d.height += weight * c[grid.points() + i * grid.width.points() + j];
-    }
-  }
-  return d;
-}
-
-std::vector<double> random_coefficients(const ControlGrid& grid, double size,
-                                        test::Random& random) {
-  std::vector<double> c(grid.coefficients());
-  for (double& value : c) value = random.uniform(-size, size);
-  return c;
-}
+using test::naive_field;
+using test::random_coefficients;
 
 /// Keys' kernel by its definition.
 double keys_kernel(double u) {

@@ -12,8 +12,6 @@
 #include "support/images.hpp"
 #include "support/textures.hpp"
 
-#define STILLSCOPE_PIXELS std::uint8_t, std::uint16_t, std::int16_t, float, double
-
 namespace stillscope {
 namespace {
 

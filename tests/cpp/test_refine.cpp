@@ -27,8 +27,6 @@
 #include "support/textures.hpp"
 #include "support/thread_executor.hpp"
 
-#define STILLSCOPE_PIXELS std::uint8_t, std::uint16_t, std::int16_t, float, double
-
 namespace stillscope {
 namespace {
 

@@ -224,9 +224,10 @@ TEST_CASE("A movie in chunks is reduced as by the plain recursion", "[tree]") {
     for (const ChunkSettings& settings : variants(3)) {
       CAPTURE(chunk, description(settings));
       test::ReferenceTree tree(settings, false);
-      check_equal<float>(estimate_motion<float>(movie.view(), EstimateSettings::tree_alone(settings, chunk),
-                                                SerialExecutor()),
-                         tree.movie(items_of(movie.view()), chunk == 0 ? movie.frames : chunk));
+      check_equal<float>(
+          estimate_motion<float>(movie.view(), EstimateSettings::tree_alone(settings, chunk),
+                                 SerialExecutor()),
+          tree.movie(items_of(movie.view()), chunk == 0 ? movie.frames : chunk));
     }
   }
 }
@@ -247,8 +248,8 @@ TEST_CASE("Chunks by hand and their results by hand are the movie's estimate", "
   }
   const MotionEstimate top = est_motion_chunk<float>(
       StackView<const float>(stack.data(), 3, extent), settings, SerialExecutor(), shifts);
-  const MotionEstimate whole =
-      estimate_motion<float>(movie.view(), EstimateSettings::tree_alone(settings, 9), SerialExecutor());
+  const MotionEstimate whole = estimate_motion<float>(
+      movie.view(), EstimateSettings::tree_alone(settings, 9), SerialExecutor());
   // The chunks' own templates have full precision, nodes within a tree 14 bits.
   REQUIRE(top.shifts.size() == whole.shifts.size());
   for (std::size_t i = 0; i < top.shifts.size(); ++i) {

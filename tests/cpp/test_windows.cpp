@@ -11,8 +11,6 @@
 #include "support/catch.hpp"
 #include "support/images.hpp"
 
-#define STILLSCOPE_PIXELS std::uint8_t, std::uint16_t, std::int16_t, float, double
-
 namespace stillscope {
 namespace {
 

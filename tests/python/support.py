@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the tests share: movies of known motion, wrapping them for dask, running the reference."""
 
+import hashlib
 import importlib
 import json
 import os
@@ -141,6 +142,28 @@ def read_recording():
         if not ok:
             return np.stack(frames)
         frames.append(frame[..., 0])
+
+
+def digest(folder):
+    """Of every file below a folder, by its path, but for reports, which have dates in them."""
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not file.name.endswith(".report.html")
+    }
+
+
+def broken_frames(movie, error):
+    """The movie as a DataArray of chunks of which each, when it is made, raises this."""
+    import dask.array as da
+    import xarray as xr
+
+    def broken(block):
+        raise error
+
+    frames = da.from_array(movie, chunks=(7, -1, -1))
+    frames = frames.map_blocks(broken, dtype=movie.dtype, meta=movie[:0])
+    return xr.DataArray(frames, dims=["frame", "height", "width"])
 
 
 def in_new_process(code, *arguments, timeout=120, **environment):

@@ -2,20 +2,18 @@
 """A run on a cluster of processes: the recipe of docs/files.md, and workers that are killed."""
 
 import contextlib
-import hashlib
-import json
 import os
 import signal
 import threading
-import time
 import warnings
 
 import numpy as np
 import pytest
+from support import digest
 
 import stillscope
 from stillscope.io.writers import write_movie
-from stillscope.pipeline.job import is_unfinished
+from stillscope.pipeline.job import Job, is_unfinished
 from stillscope.simulate import simulate_movie
 
 distributed = pytest.importorskip("distributed")
@@ -60,14 +58,6 @@ def recording(tmp_path_factory):
     return folder
 
 
-def digest(folder):
-    return {
-        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.name.endswith(".html")
-    }
-
-
 @pytest.mark.parametrize(
     ("name", "options"),
     [("c.zarr", {"chunks": (8, 160, 200)}), ("c.zarr", {"layout": "pixels"}), ("c.tif", {}),
@@ -88,15 +78,39 @@ def test_a_report_is_made_on_the_cluster_too(client, recording, tmp_path):
     assert result.report.stat().st_size > 10_000
 
 
+def kill_at(stage, pids, mark):
+    """From here on in this process: once this has been noted for the first time, in whichever
+    process, all of these are killed. `mark`: a file that says that they have been."""
+    note = Job.note
+
+    def note_and_kill(self, **state):
+        note(self, **state)
+        if not state.get(stage):
+            return
+        try:
+            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+        for pid in sorted(pids, key=lambda pid: pid == os.getpid()):  # this one last
+            os.kill(pid, signal.SIGKILL)
+
+    Job.note = note_and_kill
+
+
 @pytest.mark.parametrize("stage", ["spool", "estimated", "written"])
 def test_workers_killed_in_the_middle_cost_nothing_but_their_time(
-    own_client, recording, tmp_path, stage
+    own_client, recording, tmp_path, monkeypatch, stage
 ):
     options = {"chunks": (2, 160, 200), "report": False}
     stillscope.correct(recording, tmp_path / "one" / "c.zarr", **options)
     destination = tmp_path / "many" / "c.zarr"
-    outcome = []
+    mark = tmp_path / "killed"
     pids = list(own_client.run(os.getpid).values())
+    # Workers note what they have decoded and estimated, this process what has been written.
+    monkeypatch.setattr(Job, "note", Job.note)
+    kill_at(stage, pids, mark)
+    own_client.run(kill_at, stage, pids, mark)
+    outcome = []
 
     def run():
         try:
@@ -104,20 +118,11 @@ def test_workers_killed_in_the_middle_cost_nothing_but_their_time(
         except BaseException as error:  # looked at below
             outcome.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    state = destination.with_name("c.part") / "state.json"
-    is_killed = False
-    while thread.is_alive() and not is_killed:
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-            if json.loads(state.read_text()).get(stage):
-                for pid in pids:  # whichever has the work
-                    os.kill(pid, signal.SIGKILL)
-                is_killed = True
-        time.sleep(0.002)
-    assert is_killed
     thread.join(TIMEOUT)
+    assert mark.exists()
+    assert outcome, f"the run has not ended in {TIMEOUT} s"
     assert isinstance(outcome[0], stillscope.Correction), outcome[0]
     assert digest(tmp_path / "many") == digest(tmp_path / "one")
     assert not is_unfinished(destination.with_name("c.part"))
-

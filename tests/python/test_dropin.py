@@ -418,7 +418,7 @@ def test_a_pair_of_frames_with_non_finite_pixels(ours, movie):
     assert np.isnan(ours.est_motion_perframe(np.full_like(dst, np.nan), dst)).all()
 
 
-# --- found in review --------------------------------------------------------------------------------
+# --- rare input -----------------------------------------------------------------------------------
 
 
 def test_multi_indexed_frames_are_aligned_by_their_labels(ours, movie):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from support import as_dtype, moving_movie, wrap
+from support import as_dtype, broken_frames, moving_movie, wrap
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -145,11 +145,7 @@ def test_computing_twice_gives_the_same(ours, movie):
 
 @pytest.mark.usefixtures("synchronous")
 def test_lazy_in_lazy_out(ours, movie):
-    def never(block):
-        raise AssertionError("a block was computed")
-
-    frames = da.from_array(movie, chunks=(7, -1, -1)).map_blocks(never, dtype="f4", meta=movie[:0])
-    varr = xr.DataArray(frames, dims=["frame", "height", "width"])
+    varr = broken_frames(movie, AssertionError("a block was computed"))
     shifts = ours.estimate_motion(varr)
     assert shifts.chunks is not None
     for function in (ours.apply_transform, ours.apply_shifts):

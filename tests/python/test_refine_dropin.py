@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from support import as_dtype, error_of, moving_movie, wrap
+from support import as_dtype, broken_frames, error_of, moving_movie, wrap
 
 import stillscope
 from stillscope import _source
@@ -139,11 +139,7 @@ def test_chunks_inside_a_frame(ours, movie, native):
 
 @pytest.mark.usefixtures("synchronous")
 def test_nothing_is_computed_at_the_call(ours, movie):
-    def never(block):
-        raise AssertionError("a block was computed")
-
-    frames = da.from_array(movie, chunks=(7, -1, -1)).map_blocks(never, dtype="f4", meta=movie[:0])
-    varr = xr.DataArray(frames, dims=["frame", "height", "width"])
+    varr = broken_frames(movie, AssertionError("a block was computed"))
     shifts = ours.estimate_motion(varr, refine=1)
     with pytest.raises(AssertionError, match="computed"):
         shifts.compute()
@@ -202,11 +198,7 @@ def test_a_chunk_that_is_too_large_to_keep_is_sliced(counted, native, monkeypatc
 
 @pytest.mark.usefixtures("synchronous")
 def test_a_source_that_fails_says_so(ours, movie):
-    def broken(block):
-        raise OSError("the disk is gone")
-
-    frames = da.from_array(movie, chunks=(7, -1, -1)).map_blocks(broken, dtype="f4", meta=movie[:0])
-    varr = xr.DataArray(frames, dims=["frame", "height", "width"])
+    varr = broken_frames(movie, OSError("the disk is gone"))
     with pytest.raises(OSError, match="the disk is gone"):
         ours.estimate_motion(varr, refine=1).compute()
 

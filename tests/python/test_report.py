@@ -21,6 +21,22 @@ from stillscope.report.worst import choose, thumbnail
 _FRAMES = 40
 # Drawing 200,000 frames takes 0.8 s on a busy core; a line of as many points takes some ten.
 _DRAW_SECONDS = 10
+# Bytes of one of these pictures; measured 131,000. As many points drawn one by one take millions.
+_DRAW_BYTES = 500_000
+# Relative, of sums in double. Measured 0: they are exact.
+_MEAN_TOLERANCE = 1e-12
+# Share of a pixel that comes from outside, above rounding. The smallest that is any: 0.014.
+_OUTSIDE = 1e-6
+# Grey levels: of means of floats against those of the same frames rounded. Measured 0.49.
+_ROUNDING = 0.5
+# How many times the rest of a torn frame's difference its strip has. Measured 4.4.
+_STRIP_RATIO = 3
+# What is left of a good frame over its contrast: noise. Measured 0.15.
+_NOISE_SHARE = 0.25
+# Correlation of a frame with what a video shows of it. Measured 0.991: compression.
+_PREVIEW_SIMILARITY = 0.97
+# Grey level of a label on black. Measured 255.
+_LABEL_LEVEL = 150
 
 
 def estimate(movie, **options):
@@ -89,11 +105,11 @@ def test_images_are_those_of_numpy(movie, motion, summary):
     ones = np.ones(movie.shape[1:])
     for k, shift in enumerate(motion.shifts):
         # A pixel that blends with the outside, where everything is 0, has less than 1 of ones.
-        corrected[k][bilinear(ones, shift, 0.0) < 1 - 1e-6] = np.nan
+        corrected[k][bilinear(ones, shift, 0.0) < 1 - _OUTSIDE] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # pixels that no frame covers
         np.testing.assert_allclose(
-            summary.mean_after, np.nanmean(corrected[used], axis=0), rtol=1e-12
+            summary.mean_after, np.nanmean(corrected[used], axis=0), rtol=_MEAN_TOLERANCE
         )
         np.testing.assert_array_equal(summary.max_after, np.nanmax(corrected[used], axis=0))
 
@@ -121,7 +137,7 @@ def test_statistics_of_every_type(dtype):
     np.testing.assert_array_equal(statistics.count, count)
     expected = np.full(total.shape, np.nan)
     np.divide(total, count, out=expected, where=count > 0)
-    np.testing.assert_allclose(statistics.mean, expected, rtol=1e-12)
+    np.testing.assert_allclose(statistics.mean, expected, rtol=_MEAN_TOLERANCE)
     np.testing.assert_array_equal(statistics.max, np.where(count > 0, largest, np.nan))
 
 
@@ -174,7 +190,7 @@ def test_corrected_movie_as_given_or_as_made(movie, motion, summary):
     np.testing.assert_array_equal(given.mean_after, summary.mean_after)
     floats = stillscope.apply_motion(movie.astype(np.float32), motion, border="nan")
     as_floats = summarise(movie, floats, motion, n_threads=1)
-    np.testing.assert_allclose(as_floats.mean_after, summary.mean_after, atol=0.5)
+    np.testing.assert_allclose(as_floats.mean_after, summary.mean_after, rtol=0, atol=_ROUNDING)
 
 
 @pytest.mark.parametrize("options", [{}, {"preset": "miniscope"}, {"region": np.s_[8:90, 10:100]}])
@@ -215,14 +231,14 @@ def test_worst_frames_show_every_flag(motion, summary):
     torn = next(item for item in summary.worst if "torn" in item.flags)
     assert "strip" in torn.reason and "before" in torn.reason
     strip, rest = torn.difference[35:55, 10:-10], torn.difference[70:85, 10:-10]
-    assert np.nanstd(strip) > 3 * np.nanstd(rest)  # 13 times: the part that lies elsewhere
+    assert np.nanstd(strip) > _STRIP_RATIO * np.nanstd(rest)  # the part that lies elsewhere
     assert choose(handmade_motion(500)).keys() == choose(handmade_motion(500)).keys()
 
 
 def test_difference_of_a_good_frame_is_small(summary):
     item = next(item for item in summary.worst if not item.flags)
     # The frame less the template in its own brightness: noise alone.
-    assert np.nanstd(item.difference) < 0.25 * np.nanstd(item.after)
+    assert np.nanstd(item.difference) < _NOISE_SHARE * np.nanstd(item.after)
 
 
 def test_thumbnails_keep_means():
@@ -528,7 +544,7 @@ def test_very_many_frames_draw_fast(tmp_path):
     drawn = {name: png(figure) for name, figure in all_figures(summary).items()}
     assert time.perf_counter() - start < _DRAW_SECONDS
     assert set(drawn) == {"shifts", "similarity", "displacement", "uncertainty"}
-    assert all(len(data) < 500_000 for data in drawn.values())
+    assert all(len(data) < _DRAW_BYTES for data in drawn.values())
 
 
 # ---------------------------------------------------------------- the preview
@@ -540,6 +556,11 @@ def decoded(path):
         stream = container.streams.video[0]
         frames = [frame.to_ndarray(format="gray") for frame in container.decode(stream)]
         return frames, float(stream.average_rate), stream.codec_context.pix_fmt
+
+
+def similarity(a, b):
+    """Correlation of two images."""
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
@@ -564,7 +585,7 @@ def test_preview_shows_both_movies(tmp_path, dtype):
     for k in (8, 20):
         shown = frames[k].astype(float)
         for part, frame in ((shown[:95, :121], movie[k]), (shown[:95, 125:246], corrected[k])):
-            assert np.corrcoef(part.ravel(), frame.ravel())[0, 1] > 0.97  # 0.995: compression
+            assert similarity(part, frame) > _PREVIEW_SIMILARITY
 
 
 def test_preview_of_a_long_or_large_movie_is_small(tmp_path, motion, movie):
@@ -574,7 +595,7 @@ def test_preview_of_a_long_or_large_movie_is_small(tmp_path, motion, movie):
     count = write_preview(tmp_path / "a.mp4", movie, movie, motion, most_frames=7, labels=False)
     frames, _, _ = decoded(tmp_path / "a.mp4")
     assert count == len(frames) == 7  # every 6th
-    assert np.corrcoef(frames[1][:, :120].ravel(), movie[6].ravel())[0, 1] > 0.97
+    assert similarity(frames[1][:, :120], movie[6]) > _PREVIEW_SIMILARITY
 
     large = np.repeat(np.repeat(movie[:2], 12, axis=1), 12, axis=2)
     still = handmade_motion(2, large.shape[1:])
@@ -590,7 +611,8 @@ def test_preview_has_labels(tmp_path, motion, movie):
     write_preview(tmp_path / "a.mp4", movie, None, motion, labels=True)
     frames, _, _ = decoded(tmp_path / "a.mp4")
     assert frames[0].shape == (96 + 22, 244)
-    assert frames[0][:22, :100].max() > 150 and frames[0][:22, 124:190].max() > 150
+    assert frames[0][:22, :100].max() > _LABEL_LEVEL
+    assert frames[0][:22, 124:190].max() > _LABEL_LEVEL
 
 
 def test_preview_refuses(tmp_path, motion, movie):

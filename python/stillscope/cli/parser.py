@@ -194,7 +194,8 @@ def _add_running(parser):
 
 def _add_common(parser):
     parser.add_argument("--threads", type=_positive, metavar="N",
-                        help="number of threads (default: all cores)")  # fmt: skip
+                        help="number of threads (default: STILLSCOPE_NUM_THREADS, else "
+                        "OMP_NUM_THREADS, else what the process may use)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="no plan, no bars")
 

@@ -15,6 +15,9 @@
 #include "stillscope/core/types.hpp"
 #include "stillscope/core/view.hpp"
 
+/// All pixel types, for typed test cases.
+#define STILLSCOPE_PIXELS std::uint8_t, std::uint16_t, std::int16_t, float, double
+
 namespace stillscope::test {
 
 /// A frame in C order.
