@@ -280,8 +280,8 @@ void sample(const SampledRow& row, std::size_t n, float* out) {
   sample_rows<is_cubic, false>(row, n, out);
 }
 
-double deformed_residuals(const DeformedRow& in, std::size_t n, const DeformedSums& columns,
-                          ResidualSums* sums) {
+double deformed_residuals(const DeformedRow& in, std::size_t begin, std::size_t end,
+                          const DeformedSums& columns, ResidualSums* sums) {
   const DeformedRow row = in;
   const DeformedSums to = columns;
   const Floats zero{};
@@ -292,9 +292,13 @@ double deformed_residuals(const DeformedRow& in, std::size_t n, const DeformedSu
   Floats p = zero;
   Floats pp = zero;
   Floats count = zero;
-  for (std::size_t x = 0; x < n; x += 8) {
+  for (std::size_t x = begin / 8 * 8; x < end; x += 8) {
     const Floats sampled = load<Floats>(row.sampled + x);
-    const Ints is_there = sampled == sampled;
+    Ints is_there = sampled == sampled;
+    if (x < begin || x + 8 > end) {
+      const Floats column = static_cast<float>(x) + lane_numbers;
+      is_there &= (column >= static_cast<float>(begin)) & (column < static_cast<float>(end));
+    }
     const Floats predicted = choose(is_there, load<Floats>(row.prediction + x), zero);
     const Floats difference = sampled - (row.gain * predicted + row.offset);
     const Floats residual = choose(is_there, limited(difference, row.limit), zero);

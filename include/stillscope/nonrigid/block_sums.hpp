@@ -95,7 +95,8 @@ class BlockSums {
   void find_gains(const DeformationTemplate& reference, const DeformationFit& fit) {
     const Extent blocks = lattice_.blocks();
     const auto details = reference.block_details();
-    const double noise = fit.sigma * fit.sigma / (usual_contrast * usual_contrast);
+    const double ratio = fit.sigma / (fit.gain * usual_contrast);
+    const double noise = ratio * ratio;
     const auto window = [](std::size_t i, std::size_t n) {
       return std::pair{i > near_blocks ? i - near_blocks : 0, std::min(i + near_blocks + 1, n)};
     };

@@ -60,11 +60,12 @@ class DeformationFitter {
   /// `lattice.stride()`; NaN where the frame has none.
   void operator()(const DeformationTemplate& reference, std::size_t step, DeformationFit& fit,
                   float* warped) {
+    const DeformationFit start = fit;
     iterate(reference, step, fit, warped);
     fit.has_patches = false;
-    if (fit.lost_cells == 0) return;
-    DeformationFit other = fit;
+    if (fit.has_converged && fit.lost_cells == 0) return;
     // From the rigid shift: what has converged elsewhere may be anywhere.
+    DeformationFit other = start;
     other.deviation.clear();
     other.sigma = 0.0;
     for (std::size_t k = 0; k < most_searches; ++k) {
@@ -74,7 +75,7 @@ class DeformationFitter {
     other.has_patches = true;
     iterate(reference, largest_step, other, warped);
     const bool is_better =
-        other.lost_cells < fit.lost_cells ||
+        !fit.has_converged || other.lost_cells < fit.lost_cells ||
         (other.lost_cells == fit.lost_cells && other.similarity > fit.similarity);
     if (is_better && other.has_converged) {
       fit = other;
@@ -118,6 +119,8 @@ class DeformationFitter {
                float* warped) {
     const std::size_t n = lattice_.unknowns();
     fit.has_converged = false;
+    // Unless there is more to say: nothing of the template is found.
+    fit.lost_cells = lattice_.grid().height.cells * lattice_.grid().width.cells;
     fit.steps = 0;
     if (fit.deviation.empty()) fit.deviation.assign(n, 0.0);
     std::vector<double>& move = move_;
@@ -174,6 +177,10 @@ class DeformationFitter {
     const std::size_t stride = lattice_.stride();
     const Extent blocks = lattice_.blocks();
     const std::size_t side = lattice_.block();
+    // Beyond its area the template is only made up.
+    const Area area = reference.area();
+    const auto begin = static_cast<std::size_t>(area.left);
+    const auto end_column = static_cast<std::size_t>(std::max(area.left, area.right));
     sums_ = {};
     pixels_ = 0.0;
     DeformedRow row{};
@@ -188,12 +195,16 @@ class DeformationFitter {
       for (std::size_t y = i * side; y < end; ++y) {
         float* out = warped + y * stride;
         sample_row(y, out);
+        if (static_cast<std::ptrdiff_t>(y) < area.top ||
+            static_cast<std::ptrdiff_t>(y) >= area.bottom) {
+          continue;
+        }
         row.sampled = out;
         row.prediction = reference.prediction(y);
         row.gradient_height = reference.gradient_height(y);
         row.gradient_width = reference.gradient_width(y);
         row.detail = reference.detail(y);
-        pixels_ += float_kernels().deformed_residuals(row, stride, columns, &sums_);
+        pixels_ += float_kernels().deformed_residuals(row, begin, end_column, columns, &sums_);
       }
       blocks_.end_row(i);
     }

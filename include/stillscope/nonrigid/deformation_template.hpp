@@ -150,8 +150,12 @@ class DeformationTemplate {
         const auto column = std::clamp(static_cast<std::ptrdiff_t>(x), area.left, area.right - 1);
         prediction_.data()[to + x] = from[column] - level;
       }
-      std::copy_n(reference.gradient_height(row), pooled.width, gradient_height_.data() + to);
-      std::copy_n(reference.gradient_width(row), pooled.width, gradient_width_.data() + to);
+      // A pixel, not a pooled one, is the unit of displacements.
+      const float scale = 1.0F / static_cast<float>(lattice_.pooling());
+      for (std::size_t x = 0; x < pooled.width; ++x) {
+        gradient_height_.data()[to + x] = scale * reference.gradient_height(row)[x];
+        gradient_width_.data()[to + x] = scale * reference.gradient_width(row)[x];
+      }
       if (row < area_.top || row >= area_.bottom || area_.is_empty()) continue;
       const float* detail = reference.detail().row(y);
       std::copy(detail + area_.left, detail + area_.right, detail_.data() + to + area_.left);
@@ -178,9 +182,15 @@ class DeformationTemplate {
             sums.width += value * static_cast<double>(gradient_width(row)[x]);
           }
         }
-        add_block(i, j, definite(reference.normal(area)));
+        add_block(i, j, definite(per_pixel(reference.normal(area))));
       }
     }
+  }
+
+  /// From sums over products of gradients a pooled pixel to those a pixel.
+  [[nodiscard]] Normal per_pixel(const Normal& normal) const {
+    const double scale = 1.0 / static_cast<double>(lattice_.pooling() * lattice_.pooling());
+    return {scale * normal.hh, scale * normal.hw, scale * normal.wh, scale * normal.ww};
   }
 
   /// The nearest matrix that is symmetric and has no negative eigenvalue, as (ww, hw, hh).

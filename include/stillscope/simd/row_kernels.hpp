@@ -228,10 +228,10 @@ struct FloatKernels {
   /// axis, or from four (cubic convolution). Those of weight zero do not count, whatever they are.
   void (*sample_linear)(const SampledRow& row, std::size_t n, float* out);
   void (*sample_cubic)(const SampledRow& row, std::size_t n, float* out);
-  /// Adds the residuals of a row, n a multiple of 8, times gradients (and detail) to `columns`,
-  /// and all sums of what is there to `sums`. Returns how many pixels that are.
-  double (*deformed_residuals)(const DeformedRow& row, std::size_t n, const DeformedSums& columns,
-                               ResidualSums* sums);
+  /// Adds the residuals of the columns [begin, end) of a row times gradients (and detail) to
+  /// `columns`, and all sums of what is there to `sums`. Returns how many pixels that are.
+  double (*deformed_residuals)(const DeformedRow& row, std::size_t begin, std::size_t end,
+                               const DeformedSums& columns, ResidualSums* sums);
   /// Sums and counts += what is a number in each of `count` rows.
   void (*accumulate_numbers)(const float* const* rows, std::size_t count, std::size_t n,
                              double* sums, float* counts);
