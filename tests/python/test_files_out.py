@@ -64,6 +64,27 @@ def test_what_is_written_is_read_bit_for_bit(tmp_path, suffix, shape):
 
 
 @pytest.mark.parametrize(
+    ("name", "dtypes", "chunks"),
+    [
+        ("a.tif", (">u2", ">i4", ">f4", ">f8"), None),
+        ("a.zarr", (">u2", ">f4"), None),
+        ("a.zarr", (">u2", ">f4"), (6, 3, 4)),
+        ("a.avi", (">u2",), None),
+    ],
+)
+def test_numbers_of_the_other_byte_order_keep_their_values(tmp_path, name, dtypes, chunks):
+    for dtype in dtypes:
+        movie = movie_of((6, 17, 20), np.dtype(dtype).newbyteorder("=")).astype(dtype)
+        write_movie(tmp_path / name, movie, chunks=chunks)
+        with stillscope.open_movie(tmp_path / name) as found:
+            assert found.dtype == movie.dtype.newbyteorder("=")
+            assert np.array_equal(found[:], movie, equal_nan=movie.dtype.kind == "f")
+        np.save(tmp_path / "a.npy", movie)
+        with stillscope.open_movie(tmp_path / "a.npy") as found:
+            assert np.array_equal(found[:], movie, equal_nan=movie.dtype.kind == "f")
+
+
+@pytest.mark.parametrize(
     ("fmt", "chunks"),
     [("tiff", None), ("avi", None), ("zarr", (7, 33, 40)), ("zarr", (7, 10, 11)),
      ("zarr", (70, 4, 9))],

@@ -70,6 +70,7 @@ class TiffWriter(MovieWriter):
     def write(self, begin: int, frames: np.ndarray) -> None:
         if self._descriptor < 0:
             self._open()
+        frames = frames.astype(self.spec.dtype.newbyteorder("="), copy=False)  # as laid out
         with naming(self.path, frames.nbytes):
             write_at(self._descriptor, frames, self._offset + begin * self.spec.frame_bytes)
             os.fdatasync(self._descriptor)
