@@ -282,6 +282,11 @@ def test_fields_go_through_files_runs_and_reports(deforming, tmp_path):
     # Fields leave less than shifts alone.
     before, after = motion.residual_motion(deforming)
     assert np.median(after) < np.median(before)
+    some = stillscope.residual_motion(
+        deforming[5:15], motion.of_frames(slice(5, 15)), template=motion.template
+    )
+    whole = stillscope.residual_motion(deforming, motion, template=motion.template)
+    assert np.array_equal(some, whole[5:15])
     rigid = stillscope.residual_motion(deforming, motion.shifts)
     assert np.median(after) < np.median(rigid)
 
