@@ -13,6 +13,7 @@ import pytest
 from support import import_quietly, quietly, texture
 
 import stillscope
+from stillscope.cli import main
 from stillscope.io.writers import write_movie
 from stillscope.pipeline.budget import byte_count, size_text
 from stillscope.pipeline.read_ahead import ReadAhead
@@ -289,6 +290,37 @@ def test_fields_go_through_files_runs_and_reports(deforming, tmp_path):
     assert np.array_equal(some, whole[5:15])
     rigid = stillscope.residual_motion(deforming, motion.shifts)
     assert np.median(after) < np.median(rigid)
+
+
+def test_report_and_preview_show_what_is_written(
+    movie, recording, tmp_path, monkeypatch, pictures
+):
+    import stillscope.report
+    from stillscope.report import summarise, write_preview
+    from stillscope.report.page import _images
+
+    threads = []
+
+    def preview(*given, n_threads, **options):
+        threads.append(n_threads)
+        return write_preview(*given, n_threads=n_threads, **options)
+
+    monkeypatch.setattr(stillscope.report, "write_preview", preview)
+    how = {"interpolation": "cubic", "border": "nearest"}
+    result = stillscope.correct(recording, tmp_path / "c.zarr", preview=True, n_threads=1, **how)
+    again = ["report", str(recording), str(result.shifts), "-q", "--threads", "1", "-o"]
+    assert main([*again, str(tmp_path / "again.html")]) == 0
+    assert main([*again, str(tmp_path / "again.mp4")]) == 0
+    assert threads == [1, 1]
+    with result.open() as written:
+        shown = summarise(movie, written, result.motion, applying=how)
+        write_preview(tmp_path / "p.mp4", movie, written, result.motion)
+    of_run, of_command, expected = np.split(np.stack(pictures), 3)
+    assert np.array_equal(of_run, expected) and np.array_equal(of_command, expected)
+    for page in (result.report, tmp_path / "again.html"):
+        text = page.read_text(encoding="utf-8")
+        for row in _images(shown):
+            assert all(picture["uri"] in text for picture in row["pair"])
 
 
 def test_the_accessor_applies_fields(deforming):

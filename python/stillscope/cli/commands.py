@@ -15,6 +15,7 @@ import stillscope
 from ..io.durable import read_json
 from ..io.motion_file import read_motion
 from ..pipeline.progress import Bars, Progress
+from ..pipeline.stages import Applying
 
 
 class _Lines(Progress):
@@ -94,26 +95,22 @@ def report(arguments: Namespace) -> dict[str, Any]:
 
     output = Path(arguments.output)
     motion = stillscope.load_motion(arguments.shifts)
+    how = {
+        "applying": Applying.options_in(read_motion(arguments.shifts)[1]),
+        "n_threads": arguments.threads,
+    }
     movie = stillscope.open_movie(arguments.recordings, **_reading(arguments))
     with movie:
         if output.suffix.lower() == ".mp4":
-            write_preview(output, movie, None, motion, frame_rate=movie.frame_rate)
+            write_preview(output, movie, None, motion, frame_rate=movie.frame_rate, **how)
         else:
             about = {
                 "name": movie.name, "files": [str(file) for file in movie.files],
                 "frame_rate": movie.frame_rate, "pixel_size": movie.pixel_size,
                 "missing": [(str(m.file), m.frame, m.reason) for m in movie.missing],
             }  # fmt: skip
-            with _progress(arguments).stage("report", len(movie)) as advance:
-                done = [0]
-
-                def on_progress(frames: int, total: int) -> None:
-                    advance(frames - done[0])
-                    done[0] = frames
-
-                summary = summarise(movie, None, motion, recording=about,
-                                    n_threads=arguments.threads,
-                                    progress=on_progress)  # fmt: skip
+            with _progress(arguments).reading("report", len(movie)) as reached:
+                summary = summarise(movie, None, motion, recording=about, progress=reached, **how)
             if output.suffix.lower() in (".html", ".htm"):
                 write_report(output, summary)
             else:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,7 @@ from .._source import FrameSource
 from ..movie import apply_motion
 from ..result import MotionEstimate
 from ._atomic import checked_path, replacing
+from .applied import applying_options
 from .facts import flagged_frames, used_frames
 
 _RATE = 20.0  # Hz, where none is given
@@ -35,6 +36,7 @@ def write_preview(
     frame_rate: float | None = None,
     most_frames: int = 1200,
     labels: bool | None = None,
+    applying: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
@@ -59,6 +61,8 @@ def write_preview(
     labels : bool or None
         A line of text above: before, after, and the number of the frame with its flags. It needs
         Matplotlib; None: where that is there.
+    applying : mapping or None
+        How frames are moved where ``corrected`` is None; as in `summarise`.
     n_threads : int or None
         As in `estimate_motion`.
     progress : callable or None
@@ -90,6 +94,8 @@ def write_preview(
         raise ValueError(f"frame_rate: expected a finite number above 0, got {frame_rate}")
     step = -(-len(before) // _check.integer(most_frames, "most_frames", 1))
     shown = range(0, len(before), step)
+    applying = applying_options(applying, before.dtype)
+    n_threads = _check.threads(n_threads)
     writer_of_labels = _labels(labels, motion)
 
     height, width = before.shape[1:]
@@ -98,7 +104,8 @@ def write_preview(
     how = {"format": "mp4", "options": {"movflags": "faststart"}}
     with replacing(path) as temporary, av.open(str(temporary), "w", **how) as container:
         stream = None
-        for k, (one, two) in enumerate(_pairs(before, after, motion, shown, n_threads)):
+        pairs = _pairs(before, after, motion, shown, {**applying, "n_threads": n_threads})
+        for k, (one, two) in enumerate(pairs):
             picture = _side_by_side(_grey(one, limits, bins), _grey(two, limits, bins))
             if writer_of_labels is not None:
                 picture = writer_of_labels.above(picture, shown[k])
@@ -141,7 +148,7 @@ def _add_stream(
 
 
 def _pairs(before: FrameSource, after: FrameSource | None, motion: MotionEstimate, shown: range,
-           n_threads: int | None) -> Any:  # fmt: skip
+           how: dict[str, Any]) -> Any:  # fmt: skip
     """Frames before and after, one after the other."""
     height, width = before.shape[1:]
     most = max(1, _RUN_BYTES // (height * width * before.kernel_dtype.itemsize))
@@ -149,12 +156,12 @@ def _pairs(before: FrameSource, after: FrameSource | None, motion: MotionEstimat
     for first in range(0, len(shown), each):
         part = shown[first : first + each]
         run = slice(part[0], part[-1] + 1)
-        one = before.read(run.start, run.stop)[:: shown.step]
+        one = before.read_as_is(run.start, run.stop)[:: shown.step]
         if after is None:
             moved = motion.of_frames(slice(run.start, run.stop, shown.step))
-            two = apply_motion(one, moved, n_threads=n_threads)
+            two = apply_motion(one, moved, **how)
         else:
-            two = after.read(run.start, run.stop)[:: shown.step]
+            two = after.read_as_is(run.start, run.stop)[:: shown.step]
         yield from zip(one, two)
 
 
