@@ -13,20 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-try:
-    import xarray as xr
-except ImportError as error:
-    raise ImportError(f'{__name__} needs xarray: pip install "stillscope[xarray]"') from error
-
 from . import _check
 from ._source import FrameSource
+from .io.extras import import_extra
 from .movie import apply_motion, estimate_motion
 from .residual import residual_motion
 from .result import MotionEstimate
+
+if TYPE_CHECKING:
+    import xarray as xr
+else:
+    xr = import_extra("xarray", __name__)
 
 _AXES = ("height", "width")
 _SHIFTS = {axis: f"shift_{axis}" for axis in _AXES}  # the coordinates' names

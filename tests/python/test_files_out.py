@@ -173,6 +173,37 @@ def test_a_format_refuses_what_it_cannot_hold(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["m.tif", "m.avi", "m.zarr", "p.zarr"])
+def test_a_movie_that_fails_leaves_nothing_but_the_old_one(tmp_path, monkeypatch, name):
+    from stillscope.io import writers
+
+    chunks = (70, 4, 9) if name == "p.zarr" else None
+    movie = movie_of((70, 33, 40), "u1")
+    write_movie(tmp_path / name, movie, chunks=chunks)
+    write_movie(tmp_path / name, movie, chunks=chunks)  # in the place of the first
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    old = digest(tmp_path / name)
+    opened = writers.open_writer
+
+    def failing(stage):
+        def stop(*_):
+            raise OSError(28, "No space left on device")
+
+        def open_writer(*given):
+            writer = opened(*given)
+            monkeypatch.setattr(writer, stage, stop)
+            return writer
+
+        return open_writer
+
+    for stage in ("write", "finish"):
+        monkeypatch.setattr(writers, "open_writer", failing(stage))
+        with pytest.raises(OSError, match=f"No space left on device: .*{name}, 92,400 bytes"):
+            write_movie(tmp_path / name, movie[::-1], chunks=chunks)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert digest(tmp_path / name) == old
+
+
 # --- shifts ---------------------------------------------------------------------------------------
 
 
@@ -226,6 +257,43 @@ def test_an_estimate_without_quality_is_kept_too(tmp_path, suffix):
     plain = stillscope.estimate_motion(movie, refine=0)
     stillscope.save_motion(tmp_path / f"m{suffix}", plain)
     assert same(stillscope.load_motion(tmp_path / f"m{suffix}"), plain)
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".nc"])
+def test_an_estimate_that_fails_leaves_nothing_but_the_old_one(
+    tmp_path, motion, monkeypatch, suffix
+):
+    from stillscope.io import durable, motion_file
+
+    path = tmp_path / f"m{suffix}"
+    stillscope.save_motion(path, motion)
+    stillscope.save_motion(path, motion)
+    assert list(tmp_path.iterdir()) == [path]
+    old = digest(path)
+
+    def stop(*_):
+        raise OSError(28, "No space left on device")
+
+    moved = durable.os.replace
+
+    def stop_second(new, place):
+        if place == path and new not in aside:  # what was there may go back
+            stop()
+        aside.append(place)
+        moved(new, place)
+
+    for module, name, failing in (
+        (motion_file, "_save_zarr" if suffix == ".zarr" else "_save_netcdf", stop),
+        (durable, "sync_tree", stop),
+        (durable.os, "replace", stop_second),
+    ):
+        aside = []
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, failing)
+            with pytest.raises(OSError, match=f"No space left on device: .*m{suffix}"):
+                stillscope.save_motion(path, motion)
+        assert list(tmp_path.iterdir()) == [path]
+        assert digest(path) == old
 
 
 def test_the_same_estimate_has_the_same_bytes(tmp_path, motion):

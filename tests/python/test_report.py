@@ -520,7 +520,7 @@ def test_failed_write_keeps_the_old_page(tmp_path, summary, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stillscope.report._atomic.sync_file", full)
+    monkeypatch.setattr("stillscope.io.durable.sync_tree", full)
     with pytest.raises(OSError, match="report.html"):
         write_report(path, summary)
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1

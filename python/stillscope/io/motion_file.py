@@ -31,7 +31,7 @@ import numpy as np
 from .._core import __version__
 from ..nonrigid import Deformation
 from ..result import FrameQuality, MotionEstimate
-from .durable import naming, remove, sync_tree, write_pieces
+from .durable import checked_path, replacing, write_pieces
 from .extras import import_extra
 from .zarr_group import ZarrGroup
 
@@ -137,31 +137,15 @@ def save_motion(
     OSError
         Where it can't be written: with the path and the bytes.
     """
-    path = _checked(path)
+    path = checked_path(path, *_SUFFIXES)
     variables = variables_of(motion)
     about = attributes_of(motion)
     for name, value in (attributes or {}).items():
         is_plain = isinstance(value, (str, int, float))
         about[name] = value if is_plain else json.dumps(value, sort_keys=True)
-    part = path.with_name(path.name + ".new")
     size = sum(values.nbytes for _, values in variables.values())
-    with naming(path, size):
-        remove(part)
-        (_save_zarr if path.suffix == ".zarr" else _save_netcdf)(part, variables, about)
-        sync_tree(part)
-        old = path.with_name(path.name + ".old")
-        if path.is_dir():
-            remove(old)
-            os.replace(path, old)
-        os.replace(part, path)
-        remove(old)
-
-
-def _checked(path: str | os.PathLike) -> Path:
-    path = Path(path)
-    if path.suffix not in _SUFFIXES:
-        raise ValueError(f"path: expected the suffix .zarr or .nc, got {path}")
-    return path
+    with replacing(path, size) as new:
+        (_save_zarr if path.suffix.lower() == ".zarr" else _save_netcdf)(new, variables, about)
 
 
 def _save_zarr(path: Path, variables: Variables, attributes: dict[str, Any]) -> None:
@@ -245,11 +229,15 @@ def _deformation_of(
 
 def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of such a file, and its attributes, checked to be of this format."""
-    path = _checked(path)
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path: expected a path, got {path!r}")
+    path = Path(path)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ValueError(f"path: expected the suffix {' or '.join(_SUFFIXES)}, got {path}")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     try:
-        if path.suffix == ".zarr":
+        if path.suffix.lower() == ".zarr":
             attributes, arrays = ZarrGroup.read(path)
             variables = {name: values for name, (_, values) in arrays.items()}
         else:

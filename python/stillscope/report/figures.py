@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check
-from ._atomic import write_bytes
+from ..io.durable import write_bytes
 from .drawing import FONT, IMAGE, WIDE, columns_of, frames_axis, legend_above, new_figure, png
 from .fields import deformation_figure
 from .images import draw_image, image_figure, limits_of, worst_figure

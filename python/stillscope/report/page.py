@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ._atomic import checked_path, write_bytes
+from ..io.durable import checked_path, write_bytes
+from ..io.extras import import_extra
 from .drawing import NARROW, WIDE, png
 from .figures import all_figures, all_images
 from .images import thumbnail_limits, thumbnail_png
@@ -82,10 +83,7 @@ def report_html(summary: Any) -> str:
 
 
 def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ImportError('the report needs jinja2: pip install "stillscope[report]"') from error
+    jinja2 = import_extra("jinja2", "the report")
     # File names and parameters come from outside: everything is escaped.
     return jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

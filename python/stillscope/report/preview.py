@@ -12,9 +12,10 @@ import numpy as np
 
 from .. import _check
 from .._source import FrameSource
+from ..io.durable import checked_path, replacing
+from ..io.extras import import_extra
 from ..movie import apply_motion
 from ..result import MotionEstimate
-from ._atomic import checked_path, replacing
 from .applied import applying_options
 from .facts import flagged_frames, used_frames
 
@@ -82,7 +83,7 @@ def write_preview(
     TypeError, ValueError
         Where an argument has the wrong type, shapes do not agree, or a number is out of range.
     """
-    av = _import_av()
+    av = import_extra("av", "the preview")
     path = checked_path(path, ".mp4")
     before = FrameSource(source, "source")
     after = None if corrected is None else FrameSource(corrected, "corrected")
@@ -119,14 +120,6 @@ def write_preview(
                 progress(k + 1, len(shown))
         container.mux(stream.encode())
     return len(shown)
-
-
-def _import_av() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError('the preview needs PyAV: pip install "stillscope[video]"') from error
-    return av
 
 
 def _add_stream(

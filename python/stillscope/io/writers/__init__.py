@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import _check
-from ..durable import naming, remove
+from ..durable import checked_path, replacing
 from .specification import MovieSpec, MovieWriter
 
 SUFFIXES = {".zarr": "zarr", ".tif": "tiff", ".tiff": "tiff", ".avi": "avi"}
@@ -85,11 +85,7 @@ def write_movie(
     TypeError, ValueError
         Where the format can't hold the movie, or the suffix is unknown.
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"path: expected one that ends in {', '.join(SUFFIXES)}, got {path}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"path: {path.parent}: no such folder")
+    path = checked_path(path, *SUFFIXES)
     if frame_rate is not None and not 0 < frame_rate < float("inf"):
         raise ValueError(f"frame_rate: expected a number above 0, got {frame_rate}")
     movie = _check.frames(movie, "movie")
@@ -97,16 +93,12 @@ def write_movie(
         SUFFIXES[path.suffix.lower()], movie.shape, movie.dtype, frame_rate, pixel_size, chunks,
         path.stem,
     )  # fmt: skip
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
-    writer = open_writer(part, spec)
-    try:
-        writer.begin()
-        for begin in range(0, len(movie), writer.run):
-            writer.write(begin, movie[begin : begin + writer.run])
-        writer.finish(spec.nbytes)
-    finally:
-        writer.close()
-    with naming(path, spec.nbytes):
-        if path.is_dir():
-            remove(path)
-        os.replace(part, path)
+    with replacing(path, spec.nbytes) as new:
+        writer = open_writer(new, spec)
+        try:
+            writer.begin()
+            for begin in range(0, len(movie), writer.run):
+                writer.write(begin, movie[begin : begin + writer.run])
+            writer.finish(spec.nbytes)
+        finally:
+            writer.close()
