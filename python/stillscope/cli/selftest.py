@@ -15,6 +15,7 @@ import numpy as np
 import stillscope
 
 from ..simulate import residual_motion, simulate_movie
+from .output import tell
 
 _LARGEST_ERROR = 0.05  # px, root mean square; measured 0.011
 _LIBRARIES = {
@@ -48,13 +49,13 @@ def run(arguments: Namespace) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     if not arguments.json:
         for check, holds in checks.items():
-            print(f"{'ok    ' if holds else 'FAILED'}  {check}")
-        print(f"        error {error:.3f} px (root mean square), {seconds:.1f} s")
+            tell(f"{'ok    ' if holds else 'FAILED'}  {check}")
+        tell(f"        error {error:.3f} px (root mean square), {seconds:.1f} s")
         there = ", ".join(name for name, is_there in extras.items() if is_there) or "none"
         missing = ", ".join(name for name, is_there in extras.items() if not is_there)
-        print(f"installed: {there}")
+        tell(f"installed: {there}")
         if missing:
-            print(f'not installed: {missing} (pip install "stillscope[all]" has everything)')
+            tell(f'not installed: {missing} (pip install "stillscope[all]" has everything)')
     return {
         "failed": not all(checks.values()), "version": stillscope.__version__, "error": error,
         "seconds": seconds, "checks": checks, "installed": extras,

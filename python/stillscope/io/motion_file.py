@@ -28,10 +28,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import _check
 from .._core import __version__
 from ..nonrigid import Deformation
 from ..result import FrameQuality, MotionEstimate
-from .durable import checked_path, replacing, write_pieces
+from .durable import checked_path, read_json, replacing, write_pieces
 from .extras import import_extra
 from .zarr_group import ZarrGroup
 
@@ -126,26 +127,53 @@ def save_motion(
         ``.zarr`` or ``.nc`` (netCDF). What is there is replaced, at the end.
     motion : MotionEstimate
     attributes : mapping or None
-        More to be kept: strings, numbers, and what JSON can hold.
+        More to be kept, by names that the file does not have itself: strings, numbers, and what JSON
+        can hold.
 
     Raises
     ------
     ImportError
         Where zarr, or xarray and a netCDF library, is missing.
-    ValueError
-        Where the suffix is another.
+    FileNotFoundError
+        Where the folder does not exist.
+    TypeError, ValueError
+        Where the suffix is another, or an argument is not as stated above.
     OSError
         Where it can't be written: with the path and the bytes.
     """
     path = checked_path(path, *_SUFFIXES)
+    _check.of_type(motion, "motion", MotionEstimate)
     variables = variables_of(motion)
     about = attributes_of(motion)
-    for name, value in (attributes or {}).items():
-        is_plain = isinstance(value, (str, int, float))
-        about[name] = value if is_plain else json.dumps(value, sort_keys=True)
+    about |= _more_attributes(attributes, about)
     size = sum(values.nbytes for _, values in variables.values())
     with replacing(path, size) as new:
         (_save_zarr if path.suffix.lower() == ".zarr" else _save_netcdf)(new, variables, about)
+
+
+def _more_attributes(given: Any, reserved: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked, and nested values as JSON."""
+    if given is None:
+        return {}
+    _check.of_type(given, "attributes", Mapping)
+    more = {}
+    for name, value in given.items():
+        if not isinstance(name, str) or not name or name in reserved:
+            raise ValueError(
+                f"attributes: expected other names than {', '.join(reserved)}, got {name!r}"
+            )
+        value = value.item() if isinstance(value, np.generic) else value
+        if isinstance(value, (str, float, int)) and not isinstance(value, bool):
+            more[name] = value
+            continue
+        try:
+            more[name] = json.dumps(value, sort_keys=True)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"attributes: expected what JSON can hold, got {name!r} of "
+                f"{type(value).__name__} ({error})"
+            ) from None
+    return more
 
 
 def _save_zarr(path: Path, variables: Variables, attributes: dict[str, Any]) -> None:
@@ -191,7 +219,11 @@ def load_motion(path: str | os.PathLike) -> MotionEstimate:
     ValueError
         Where it holds something else, or is of a newer version.
     """
-    variables, attributes = read_motion(path)
+    return motion_of(*read_motion(path))
+
+
+def motion_of(variables: dict[str, np.ndarray], attributes: dict[str, Any]) -> MotionEstimate:
+    """From what `read_motion` gives."""
     motion = variables["motion"]
     planes = {
         attribute: variables.get(name) for name, attribute in _PLANES.items()
@@ -225,6 +257,17 @@ def _deformation_of(
     for name in ("from_patches", "interpolated"):
         arrays[name] = arrays[name].astype(bool)
     return Deformation(size=about["size"], is_rigid=about["is_rigid"], **pairs, **arrays)
+
+
+def is_motion(path: Path) -> bool:
+    """Whether this is a file of shifts: by its name, or by what a folder of zarr says of itself."""
+    if path.suffix.lower() == ".nc" or path.name.endswith(".shifts.zarr"):
+        return True
+    try:
+        attributes = read_json(path / ".zattrs")
+    except (OSError, ValueError):
+        return False
+    return isinstance(attributes, dict) and attributes.get("format") == FORMAT
 
 
 def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _check
 from .._core import __version__
 from ..io.extras import require_extra
-from ..io.motion_file import load_motion, read_motion
+from ..io.motion_file import motion_of, read_motion
 from ..io.zarr_group import ZarrGroup
 from ..movie import movie_settings
 from ..result import MotionEstimate
@@ -61,9 +61,7 @@ def _layout(layout: str, chunks: Any, destination: Destination) -> tuple[int, in
         return None
     if layout != "frames":
         raise ValueError(f"chunks: expected None with layout={layout!r}, got {chunks!r}")
-    if not isinstance(chunks, (tuple, list)) or len(chunks) != 3:
-        raise ValueError(f"chunks: expected frames, height and width, got {chunks!r}")
-    return tuple(_check.integer(side, "chunks", 1) for side in chunks)
+    return _check.chunk_sides(chunks)
 
 
 def _input(
@@ -293,8 +291,8 @@ def apply(
     if shifts is None:
         raise TypeError("shifts: expected a path, a Correction with shifts, or shifts, got None")
     if isinstance(shifts, (str, os.PathLike)):
-        used = Applying.options_in(read_motion(shifts)[1])
-        shifts = load_motion(shifts)
+        variables, attributes = read_motion(shifts)
+        used, shifts = Applying.options_in(attributes), motion_of(variables, attributes)
     given = {"interpolation": interpolation, "border": border, "fill": fill}
     used |= {name: value for name, value in given.items() if value is not None}
     rows = np.asarray(getattr(shifts, "shifts", shifts))

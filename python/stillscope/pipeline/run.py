@@ -247,6 +247,8 @@ class Run:
         with self.timed("decode"):
             opened = self.source.open(job, self.progress, self.n_threads)
         try:
+            if self.applying is not None:
+                check_spec(self.spec(opened))  # now that the rate is known
             motion = self.estimate(job, opened) if given is None else given
             check_numbers(motion, opened.frames.shape[0])
             if self.applying is not None:

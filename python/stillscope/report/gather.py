@@ -16,6 +16,7 @@ from .._source import FrameSource
 from ..movie import apply_motion
 from ..residual import MovedFrames, residual_motion, seen_by, template_of
 from ..result import MotionEstimate, _crispness
+from .about import mapping_of, outputs_of, recording_of, timings_of
 from .accumulate import PixelStatistics, covered
 from .applied import applying_options
 from .facts import crispness_of, judge, used_frames
@@ -61,8 +62,7 @@ class SummaryBuilder:
         applying: Mapping[str, Any] | None = None,
         n_threads: int | None = None,
     ) -> None:
-        if not hasattr(motion, "template"):
-            raise TypeError(f"motion: expected a MotionEstimate, got {type(motion).__name__}")
+        _check.of_type(motion, "motion", MotionEstimate)
         if len(motion.shifts) != shape[0]:
             raise ValueError(
                 f"motion: expected one of {shape[0]} frames, as in the movie, "
@@ -166,9 +166,15 @@ class SummaryBuilder:
 
         Raises
         ------
-        ValueError
-            Where frames are still to come.
+        TypeError, ValueError
+            Where frames are still to come, or an argument is not as stated there.
         """
+        about = {
+            "recording": recording_of(recording),
+            "parameters": {**mapping_of(parameters, "parameters"), **self._applying},
+            "timings": timings_of(timings),
+            "outputs": outputs_of(outputs),
+        }
         if self._next != self.shape[0]:
             raise ValueError(f"frames: expected {self.shape[0]} of them, got {self._next}")
         motion = self._motion
@@ -188,10 +194,7 @@ class SummaryBuilder:
             residual=ResidualSample(self._sample, *self._residual) if self._sample.size else None,
             worst=tuple(self._looked_at[k] for k in self._chosen),
             crispness=crispness,
-            recording=dict(recording or {}),
-            parameters={**(parameters or {}), **self._applying},
-            timings=dict(timings or {}),
-            outputs=dict(outputs or {}),
+            **about,
             versions={
                 "stillscope": __version__,
                 "numpy": np.__version__,
@@ -256,7 +259,7 @@ def summarise(
     TypeError
         Where an argument has the wrong type or a movie no real dtype.
     ValueError
-        Where shapes do not agree.
+        Where shapes do not agree, or an argument is not as stated above.
 
     Examples
     --------
@@ -264,6 +267,8 @@ def summarise(
     >>> summary = stillscope.report.summarise(movie, None, motion)
     >>> stillscope.report.write_report("report.html", summary)
     """
+    recording, timings, outputs = recording_of(recording), timings_of(timings), outputs_of(outputs)
+    parameters = mapping_of(parameters, "parameters")
     before = FrameSource(source, "source")
     after = None if corrected is None else FrameSource(corrected, "corrected")
     if after is not None and after.shape != before.shape:

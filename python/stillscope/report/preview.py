@@ -89,10 +89,9 @@ def write_preview(
     after = None if corrected is None else FrameSource(corrected, "corrected")
     if after is not None and after.shape != before.shape:
         raise ValueError(f"corrected: expected shape {before.shape}, got {after.shape}")
+    _check.of_type(motion, "motion", MotionEstimate)
     _check.shift_rows(motion.shifts, "motion", len(before))
-    frame_rate = _RATE if frame_rate is None else _check.number(frame_rate, "frame_rate")
-    if not 0 < frame_rate < float("inf"):
-        raise ValueError(f"frame_rate: expected a finite number above 0, got {frame_rate}")
+    frame_rate = _RATE if frame_rate is None else _check.positive(frame_rate, "frame_rate")
     step = -(-len(before) // _check.integer(most_frames, "most_frames", 1))
     shown = range(0, len(before), step)
     applying = applying_options(applying, before.dtype)
