@@ -448,6 +448,12 @@ def test_one_number_is_the_size_of_a_square_pixel(tmp_path):
         assert movie.pixel_size == (1.5, 1.5)
 
 
+def test_bad_frames_beyond_all_numbers():
+    given = np.array([2**64 - 1], np.uint64)  # -1, were it signed
+    with pytest.raises(ValueError, match="bad_frames: expected indices of 6 frames, got 1844674407"):
+        stillscope.estimate_motion(MOVIE, bad_frames=given)
+
+
 @pytest.fixture(scope="module")
 def motion():
     return stillscope.estimate_motion(MOVIE)

@@ -334,6 +334,19 @@ def test_the_accessor_applies_fields(deforming):
     assert np.array_equal(movie.stillscope.apply(motion).values, expected)
     lazy = movie.chunk({"frame": 7, "height": 60}).stillscope.apply(motion)
     assert np.array_equal(lazy.values, expected)
+    left = stillscope.residual_motion(deforming, motion, template=motion.template)
+    turned = movie.transpose("width", "frame", "height")
+    dataset = motion.to_xarray()
+    for moves in (motion, motion.of_frames(slice(None)), dataset, dataset.transpose()):
+        for given in (turned, turned.chunk({"frame": 7})):
+            applied = given.stillscope.apply(moves)
+            assert np.array_equal(applied.transpose(*movie.dims).values, expected)
+            found = given.stillscope.residual_motion(moves, template=motion.template)
+            assert np.array_equal(found, left)
+    some = movie.isel(frame=slice(5, 9)).stillscope.apply(dataset.isel(frame=slice(5, 9)))
+    assert np.array_equal(some.values, expected[5:9])
+    rigid = stillscope.apply_motion(deforming, motion.shifts)
+    assert np.array_equal(movie.stillscope.apply(dataset["motion"]).values, rigid)
 
 
 # --- memory ---------------------------------------------------------------------------------------

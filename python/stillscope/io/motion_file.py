@@ -50,7 +50,7 @@ _UNITS = {"quality_uncertainty": "px"}
 _SUFFIXES = (".zarr", ".nc")
 _CSV_LINES = 4096
 
-_FIELDS = {
+FIELDS = {
     "coefficients": ("frame", "axis", "grid_row", "grid_column"),
     "frame_size": ("frame",),
     "similarity": ("frame",),
@@ -88,7 +88,7 @@ def variables_of(motion: MotionEstimate) -> Variables:
         variables["quality_interpolated"] = (("frame",), quality.interpolated)
     if motion.deformation is not None:
         variables["axis"] = (("axis",), np.array(["x", "y"]))
-        for name, dims in _FIELDS.items():
+        for name, dims in FIELDS.items():
             variables[f"nonrigid_{name}"] = (dims, getattr(motion.deformation, name))
     return variables
 
@@ -241,19 +241,21 @@ def motion_of(variables: dict[str, np.ndarray], attributes: dict[str, Any]) -> M
             **{name: variables[f"quality_{name}"] for name in _FIGURES},
         )
     return MotionEstimate(
-        deformation=_deformation_of(variables, attributes), shifts=motion, quality=quality, valid=valid, filtering=filtering,
-        stats=json.loads(attributes["stats"]), **planes,
+        shifts=motion, quality=quality, valid=valid, filtering=filtering,
+        stats=json.loads(attributes["stats"]), deformation=deformation_in(variables, attributes),
+        **planes,
     )  # fmt: skip
 
 
-def _deformation_of(
+def deformation_in(
     variables: dict[str, np.ndarray], attributes: dict[str, Any]
 ) -> Deformation | None:
+    """The fields among such variables, where there are any."""
     about = json.loads(attributes.get("nonrigid", "null"))
     if about is None:
         return None
     pairs = {name: tuple(about[name]) for name in ("frame_shape", "origin", "spacing")}
-    arrays = {name: variables[f"nonrigid_{name}"] for name in _FIELDS}
+    arrays = {name: variables[f"nonrigid_{name}"] for name in FIELDS}
     for name in ("from_patches", "interpolated"):
         arrays[name] = arrays[name].astype(bool)
     return Deformation(size=about["size"], is_rigid=about["is_rigid"], **pairs, **arrays)

@@ -122,7 +122,7 @@ class SummaryBuilder:
             after = apply_motion(before, part, n_threads=self._n_threads, **self._applying)
         before, moved = _check.kernel_array(before), _check.kernel_array(after)
         interpolation = self._applying.get("interpolation", "linear")
-        if self._before is None or self._after is None:
+        if self._before is None:
             self._before = PixelStatistics(self.shape[1:], before.dtype)
             self._after = PixelStatistics(self.shape[1:], moved.dtype)
         for k in range(len(before)):
@@ -178,7 +178,7 @@ class SummaryBuilder:
         if self._next != self.shape[0]:
             raise ValueError(f"frames: expected {self.shape[0]} of them, got {self._next}")
         motion = self._motion
-        crispness = _crispness_of(motion, self._before.mean, self._after.mean)
+        mean_before, mean_after = self._before.mean, self._after.mean
         status, verdict = judge(motion)
         return Summary(
             motion=motion,
@@ -186,14 +186,14 @@ class SummaryBuilder:
             dtype=self.dtype,
             status=status,
             verdict=verdict,
-            mean_before=self._before.mean,
-            mean_after=self._after.mean,
+            mean_before=mean_before,
+            mean_after=mean_after,
             max_before=self._before.max,
             max_after=self._after.max,
             used=self._used,
             residual=ResidualSample(self._sample, *self._residual) if self._sample.size else None,
             worst=tuple(self._looked_at[k] for k in self._chosen),
-            crispness=crispness,
+            crispness=_crispness_of(motion, mean_before, mean_after),
             **about,
             versions={
                 "stillscope": __version__,
