@@ -352,6 +352,19 @@ def test_the_table_has_a_line_a_frame(tmp_path, motion):
     assert np.array_equal(found, motion.shifts)
 
 
+@pytest.mark.parametrize(("missing", "extra"), [("xarray", "xarray"), ("netCDF4", "netcdf")])
+def test_netcdf_names_what_it_needs(tmp_path, motion, monkeypatch, missing, extra):
+    stillscope.save_motion(tmp_path / "m.nc", motion)
+    for name in {missing, "h5netcdf"}:
+        monkeypatch.setitem(sys.modules, name, None)
+    message = rf'a netCDF file of shifts needs {missing}: pip install "stillscope\[{extra}\]"'
+    with pytest.raises(ImportError, match=message):
+        stillscope.load_motion(tmp_path / "m.nc")
+    with pytest.raises(ImportError, match=message):
+        stillscope.save_motion(tmp_path / "n.nc", motion)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.nc"]
+
+
 def test_another_file_is_refused(tmp_path, motion):
     import zarr
 
@@ -365,7 +378,8 @@ def test_another_file_is_refused(tmp_path, motion):
     group.attrs["format"] = "stillscope motion"
     with pytest.raises(ValueError, match="expected a file of shifts"):
         stillscope.load_motion(tmp_path / "other.zarr")
-    stillscope.save_motion(tmp_path / "new.zarr", motion, {"format_version": 99})
+    stillscope.save_motion(tmp_path / "new.zarr", motion)
+    zarr.open_group(str(tmp_path / "new.zarr"), mode="r+").attrs["format_version"] = 99
     with pytest.raises(ValueError, match="a newer stillscope"):
         stillscope.load_motion(tmp_path / "new.zarr")
 

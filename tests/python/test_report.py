@@ -747,7 +747,7 @@ def test_missing_extras_name_themselves(missing, tmp_path):
         missing,
         tmp_path,
     )
-    plots = 'the report needs matplotlib: pip install "stillscope[report]"'
+    plots = 'the report needs Matplotlib: pip install "stillscope[report]"'
     pages = 'the report needs Jinja2: pip install "stillscope[report]"'
     videos = 'the preview needs PyAV: pip install "stillscope[video]"'
     expected = {

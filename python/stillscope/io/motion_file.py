@@ -33,7 +33,7 @@ from .._core import __version__
 from ..nonrigid import Deformation
 from ..result import FrameQuality, MotionEstimate
 from .durable import checked_path, read_json, replacing, write_pieces
-from .extras import import_extra
+from .extras import import_extra, is_installed, require_extra
 from .zarr_group import ZarrGroup
 
 FORMAT = "stillscope motion"
@@ -185,17 +185,20 @@ def _save_zarr(path: Path, variables: Variables, attributes: dict[str, Any]) -> 
 
 
 def _save_netcdf(path: Path, variables: Variables, attributes: dict[str, Any]) -> None:
-    dataset = _dataset(variables, attributes)
-    dataset.to_netcdf(path)
-
-
-def _dataset(variables: Variables, attributes: dict[str, Any]) -> Any:
-    xarray = import_extra("xarray", "a netCDF file of shifts")
-    dataset = xarray.Dataset(
-        {name: (dims, values) for name, (dims, values) in variables.items()}, attrs=attributes
-    )
+    xarray, engine = _netcdf()
+    dataset = xarray.Dataset(variables, attrs=attributes)
     dataset["motion"].attrs["units"] = "px"
-    return dataset
+    dataset.to_netcdf(path, engine=engine)
+
+
+def _netcdf() -> tuple[Any, str]:
+    """xarray, and the name that it has for a library that is there."""
+    doing = "a netCDF file of shifts"
+    xarray = import_extra("xarray", doing)
+    if is_installed("h5netcdf") and not is_installed("netCDF4"):
+        return xarray, "h5netcdf"
+    require_extra("netCDF4", doing)
+    return xarray, "netcdf4"
 
 
 def load_motion(path: str | os.PathLike) -> MotionEstimate:
@@ -286,8 +289,8 @@ def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
             attributes, arrays = ZarrGroup.read(path)
             variables = {name: values for name, (_, values) in arrays.items()}
         else:
-            xarray = import_extra("xarray", "a netCDF file of shifts")
-            with xarray.open_dataset(path) as dataset:
+            xarray, engine = _netcdf()
+            with xarray.open_dataset(path, engine=engine) as dataset:
                 variables = {str(name): dataset[name].values for name in dataset.variables}
                 attributes = dict(dataset.attrs)
     except ImportError:
