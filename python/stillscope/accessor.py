@@ -98,7 +98,8 @@ class MovieAccessor:
         motion : MotionEstimate, xarray.DataArray, xarray.Dataset or array_like
             Shifts ``(frame, 2)`` in px, ``(height, width)``. Those of a DataArray (dims ``dim`` and
             ``shift_dim``, as minian's) go by its labels, which must be the movie's; a Dataset is
-            one of `MotionEstimate.to_xarray`, whose fields count too. What is lazy among them is computed at the call.
+            one of `MotionEstimate.to_xarray`, whose fields count too. What is lazy among them is
+            computed at the call.
         dim : str
             The dim of the frames.
         fill, grid, interpolation, border, binning, n_threads

@@ -450,7 +450,7 @@ def test_one_number_is_the_size_of_a_square_pixel(tmp_path):
 
 def test_bad_frames_beyond_all_numbers():
     given = np.array([2**64 - 1], np.uint64)  # -1, were it signed
-    with pytest.raises(ValueError, match="bad_frames: expected indices of 6 frames, got 1844674407"):
+    with pytest.raises(ValueError, match="bad_frames: expected indices of 6 frames, got 18446744"):
         stillscope.estimate_motion(MOVIE, bad_frames=given)
 
 
@@ -464,7 +464,7 @@ def motion():
     ("attributes", "error", "message"),
     [
         ("text", TypeError, "attributes: expected a Mapping, got str"),
-        ({"format": "mine"}, ValueError, "attributes: expected other names than format, .*'format'"),
+        ({"format": "mine"}, ValueError, "attributes: expected other names than .*got 'format'"),
         ({"stats": 1}, ValueError, "attributes: expected other names than format, .*got 'stats'"),
         ({3: 1}, ValueError, "attributes: expected other names .*got 3"),
         ({"": 1}, ValueError, "attributes: expected other names .*got ''"),
@@ -485,7 +485,8 @@ def test_attributes_that_can_be_kept(tmp_path, motion, suffix):
     from stillscope.io.motion_file import read_motion
 
     path = tmp_path / f"m{suffix}"
-    given = {"a": "text", "b": np.int16(3), "c": np.float32(0.5), "d": True, "e": [1, None], "f": {}}
+    plain = {"a": "text", "b": np.int16(3), "c": np.float32(0.5)}
+    given = {**plain, "d": True, "e": [1, None], "f": {}}
     stillscope.save_motion(path, motion, given)
     kept = read_motion(path)[1]
     expected = {"a": "text", "b": 3, "c": 0.5, "d": "true", "e": "[1, null]", "f": "{}"}
@@ -600,7 +601,7 @@ def test_a_file_of_frames_that_do_not_lie_together(tmp_path):
     whole = path.read_bytes()
     for size in (len(whole) - 1, len(whole) // 2, len(whole) - BYTES.size):
         path.write_bytes(whole[:size])
-        with pytest.raises(ValueError, match=r"m\.npy: expected 2,880 bytes of pixels, got [\d,]+: the"):
+        with pytest.raises(ValueError, match=r"m\.npy: expected 2,880 bytes of pixels, got [\d,]+"):
             stillscope.open_movie(path)
     for shape in ((0, 4, 5), (3, 0, 5)):
         np.save(path, np.zeros(shape, order="F"))
@@ -611,5 +612,5 @@ def test_a_file_of_frames_that_do_not_lie_together(tmp_path):
 def test_shifts_in_the_place_of_a_movie(tmp_path, motion):
     pytest.importorskip("zarr")
     stillscope.save_motion(tmp_path / "m.zarr", motion)
-    with pytest.raises(ValueError, match=r"m\.zarr: expected a movie, got shifts, which .*load_motion"):
+    with pytest.raises(ValueError, match=r"m\.zarr: expected a movie, got shifts: .*load_motion"):
         stillscope.open_movie(tmp_path / "m.zarr")

@@ -292,6 +292,14 @@ def test_fields_go_through_files_runs_and_reports(deforming, tmp_path):
     assert np.median(after) < np.median(rigid)
 
 
+@pytest.mark.parametrize("applying", [3, "cubic", [1], None, {"other": 1}])
+def test_attributes_that_are_no_options_are_let_alone(movie, recording, tmp_path, applying):
+    motion = stillscope.estimate_motion(movie, refine=0)
+    stillscope.save_motion(tmp_path / "m.zarr", motion, {"applying": applying})
+    result = stillscope.apply(recording, tmp_path / "m.zarr", tmp_path / "c.tif")
+    assert np.array_equal(read(result.movie), stillscope.apply_motion(movie, motion))
+
+
 def test_report_and_preview_show_what_is_written(
     movie, recording, tmp_path, monkeypatch, pictures
 ):

@@ -384,6 +384,25 @@ def test_another_file_is_refused(tmp_path, motion):
         stillscope.load_motion(tmp_path / "new.zarr")
 
 
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [("stats", None), ("stats", "{"), ("valid", "3"), ("format_version", None),
+     ("format_version", "1"), ("quality_gain", None), ("nonrigid", "{}")],
+)  # fmt: skip
+def test_a_damaged_file_is_refused(tmp_path, motion, what, value):
+    import zarr
+
+    stillscope.save_motion(tmp_path / "m.zarr", motion)
+    group = zarr.open_group(str(tmp_path / "m.zarr"), mode="r+")
+    holder = group if what in group else group.attrs
+    if value is None:
+        del holder[what]
+    else:
+        holder[what] = value
+    with pytest.raises(ValueError, match=r"m\.zarr: expected "):
+        stillscope.load_motion(tmp_path / "m.zarr")
+
+
 def test_importing_the_package_imports_no_extra():
     code = (
         "import sys, stillscope, stillscope.io, stillscope.pipeline; "

@@ -231,7 +231,7 @@ def test_nothing_from_outside_is_in_the_means(movie):
 @pytest.mark.parametrize(
     ("applying", "error", "message"),
     [
-        ("cubic", TypeError, "applying: expected a mapping of options of apply_motion, got 'cubic'"),
+        ("cubic", TypeError, "applying: expected a mapping of options of apply_motion, got 'cub"),
         ({"binning": 2}, ValueError, "applying: expected options of fill, grid, interpolation, "),
         ({"border": "nan"}, ValueError, "border: expected another than 'nan'"),
         ({"fill": 1000}, ValueError, "fill: expected a number from 0 to 255"),

@@ -13,7 +13,7 @@ import numpy as np
 import stillscope
 
 from ..io.durable import checked_path, read_json
-from ..io.motion_file import is_motion, motion_of, read_motion
+from ..io.motion_file import is_motion, open_motion
 from ..pipeline.progress import Bars, Progress
 from ..pipeline.stages import Applying
 from .output import note, tell
@@ -97,8 +97,7 @@ def report(arguments: Namespace) -> dict[str, Any]:
     from ..report import summarise, write_figures, write_preview, write_report
 
     output = _checked_output(Path(arguments.output))
-    variables, attributes = read_motion(arguments.shifts)
-    motion = motion_of(variables, attributes)
+    motion, attributes = open_motion(arguments.shifts)
     how = {"applying": Applying.options_in(attributes), "n_threads": arguments.threads}
     movie = stillscope.open_movie(arguments.recordings, **_reading(arguments))
     with movie:
@@ -154,9 +153,9 @@ def _about(path: Path, arguments: Namespace) -> dict[str, Any]:
             "parameters": read_json(path / "request.json").get("parameters"),
         }  # fmt: skip
     if is_motion(path):
-        variables, attributes = read_motion(path)
+        motion, attributes = open_motion(path)
         return {
-            "path": str(path), "kind": "shifts", **_figures(motion_of(variables, attributes)),
+            "path": str(path), "kind": "shifts", **_figures(motion),
             **{name: attributes[name] for name in ("stillscope_version", "recording", "parameters")
                if name in attributes},
         }  # fmt: skip

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is printed. Who reads it may stop early, as ``head`` does: the rest then goes nowhere, and the
-command and its exit status are as always."""
+"""What is printed. Who reads it may stop early, as ``head`` does: the rest then goes nowhere, and
+the command and its exit status are as always."""
 
 from __future__ import annotations
 

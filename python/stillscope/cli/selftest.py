@@ -20,7 +20,8 @@ from .output import tell
 _LARGEST_ERROR = 0.05  # px, root mean square; measured 0.011
 _LIBRARIES = {
     "video files": "av", "TIFF files": "tifffile", "zarr": "zarr", "HDF5 files": "h5py",
-    "shifts as netCDF": "netCDF4", "xarray and dask": "xarray", "reports": "jinja2", "progress bars": "tqdm",
+    "shifts as netCDF": "netCDF4", "xarray and dask": "xarray", "reports": "jinja2",
+    "progress bars": "tqdm",
 }  # fmt: skip
 
 

@@ -137,8 +137,8 @@ def stated_numbers(file, attributes) -> dict[str, Any]:
 
 
 def stated(value, count):
-    """What a file states, as a tuple of ``count`` floats; None where it is not so many finite numbers
-    above 0. (Text is none, be it of digits.)"""
+    """What a file states, as a tuple of ``count`` floats; None where it is not so many finite
+    numbers above 0. (Text is none, be it of digits.)"""
     try:
         values = np.ravel(value)
     except ValueError:  # ragged

@@ -69,9 +69,9 @@ def checked_path(path: Any, *suffixes: str) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
-    """A name beside ``path``: the file or folder that is made there takes its place once all of it is
-    on the disk. When something fails it is removed, and all whose names begin so. ``size``: bytes,
-    for errors."""
+    """A name beside ``path``: the file or folder that is made there takes its place once all of it
+    is on the disk. When something fails it is removed, and all whose names begin so. ``size``:
+    bytes, for errors."""
     new = _beside(path)
     try:
         with naming(path, size):
@@ -87,8 +87,8 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
 
 
 def replace(new: Path, path: Path, aside: Path | None = None) -> None:
-    """Moves a file or a folder to its place. What is there goes: in one step if both are files, else
-    it is called ``aside`` for a moment, by default something hidden beside it."""
+    """Moves a file or a folder to its place. What is there goes: in one step if both are files,
+    else it is called ``aside`` for a moment, by default something hidden beside it."""
     old = None
     if path.exists() and (path.is_dir() or new.is_dir()):
         old = aside or _beside(path)
@@ -105,7 +105,7 @@ def replace(new: Path, path: Path, aside: Path | None = None) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """A name that nothing has. It is hidden: recordings in a folder are looked for by their names."""
+    """A name that nothing has; a hidden one, which nobody takes for a recording."""
     return path.with_name(f".{path.stem[:100]}-{secrets.token_hex(4)}{path.suffix}")
 
 

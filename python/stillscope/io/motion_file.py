@@ -127,8 +127,8 @@ def save_motion(
         ``.zarr`` or ``.nc`` (netCDF). What is there is replaced, at the end.
     motion : MotionEstimate
     attributes : mapping or None
-        More to be kept, by names that the file does not have itself: strings, numbers, and what JSON
-        can hold.
+        More to be kept, by names that the file does not have itself: strings, numbers, and what
+        JSON can hold.
 
     Raises
     ------
@@ -222,11 +222,21 @@ def load_motion(path: str | os.PathLike) -> MotionEstimate:
     ValueError
         Where it holds something else, or is of a newer version.
     """
-    return motion_of(*read_motion(path))
+    return open_motion(path)[0]
 
 
-def motion_of(variables: dict[str, np.ndarray], attributes: dict[str, Any]) -> MotionEstimate:
-    """From what `read_motion` gives."""
+def open_motion(path: str | os.PathLike) -> tuple[MotionEstimate, dict[str, Any]]:
+    """The estimate, and the file's attributes."""
+    variables, attributes = read_motion(path)
+    try:
+        return _motion_of(variables, attributes), attributes
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected all that a file of shifts has, got one that is damaged ({error!r})"
+        ) from error
+
+
+def _motion_of(variables: dict[str, np.ndarray], attributes: dict[str, Any]) -> MotionEstimate:
     motion = variables["motion"]
     planes = {
         attribute: variables.get(name) for name, attribute in _PLANES.items()
@@ -300,10 +310,11 @@ def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
         raise ValueError(f"{path}: expected a file of shifts, can't read it ({reason})") from error
     if attributes.get("format") != FORMAT or "motion" not in variables:
         raise ValueError(f"{path}: expected a file of shifts by stillscope, got another")
-    if attributes["format_version"] > FORMAT_VERSION:
+    version = attributes.get("format_version")
+    if not isinstance(version, (int, np.integer)) or version > FORMAT_VERSION:
         raise ValueError(
             f"{path}: expected format version {FORMAT_VERSION} or older, got "
-            f"{attributes['format_version']}: a newer stillscope wrote it"
+            f"{version}: a newer stillscope wrote it"
         )
     return variables, attributes
 

@@ -20,8 +20,8 @@ def open_npy(file: Path) -> Part:
     Raises
     ------
     ValueError
-        If the file is no .npy file, its array has not three dimensions, or it was cut off so that no
-        frame is whole.
+        If the file is no .npy file, its array has not three dimensions, or it was cut off so that
+        no frame is whole.
     """
     with open(file, "rb") as stream:
         try:
@@ -46,8 +46,8 @@ def open_npy(file: Path) -> Part:
     if is_fortran and shape[0] > 0:
         if size < shape[0] * frame_bytes:
             raise ValueError(
-                f"{file}: expected {shape[0] * frame_bytes:,} bytes of pixels, got {size:,}: the file "
-                "is cut off, and as its frames do not lie together, none is whole"
+                f"{file}: expected {shape[0] * frame_bytes:,} bytes of pixels, got {size:,}: the "
+                "file is cut off, and as its frames do not lie together, none is whole"
             )
         return _FortranPart(file, None, np.load(file, mmap_mode="r"), (0, 1, 2))
     there = min(shape[0], size // frame_bytes)

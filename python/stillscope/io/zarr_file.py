@@ -40,7 +40,7 @@ def open_zarr(file: Path, dataset: str | None) -> Part:
         if dataset is not None:
             raise ValueError(f"dataset: expected None for a single array, got {dataset!r}")
     elif is_motion(file):
-        raise ValueError(f"{file}: expected a movie, got shifts, which stillscope.load_motion reads")
+        raise ValueError(f"{file}: expected a movie, got shifts: stillscope.load_motion reads them")
     else:
         arrays = dict(_arrays(node, ""))
         name = choose_array(file, arrays, dataset)

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _check
 from .._core import __version__
 from ..io.extras import require_extra
-from ..io.motion_file import motion_of, read_motion
+from ..io.motion_file import open_motion
 from ..io.zarr_group import ZarrGroup
 from ..movie import movie_settings
 from ..result import MotionEstimate
@@ -291,8 +291,8 @@ def apply(
     if shifts is None:
         raise TypeError("shifts: expected a path, a Correction with shifts, or shifts, got None")
     if isinstance(shifts, (str, os.PathLike)):
-        variables, attributes = read_motion(shifts)
-        used, shifts = Applying.options_in(attributes), motion_of(variables, attributes)
+        shifts, attributes = open_motion(shifts)
+        used = Applying.options_in(attributes)
     given = {"interpolation": interpolation, "border": border, "fill": fill}
     used |= {name: value for name, value in given.items() if value is not None}
     rows = np.asarray(getattr(shifts, "shifts", shifts))

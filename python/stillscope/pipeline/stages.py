@@ -96,8 +96,12 @@ class Applying:
 
     @classmethod
     def options_in(cls, attributes: dict[str, Any]) -> dict[str, Any]:
-        """The same of the run that made a file of shifts with these attributes; else the defaults."""
-        kept = json.loads(attributes.get("applying", "null")) or {}
+        """The same of the run that made a file of shifts with these attributes, or the defaults."""
+        try:
+            kept = json.loads(attributes.get("applying", "null"))
+        except (TypeError, ValueError):  # somebody else's attribute
+            kept = None
+        kept = kept if isinstance(kept, dict) else {}
         return {name: kept.get(name, value) for name, value in cls().options.items()}
 
     def __call__(

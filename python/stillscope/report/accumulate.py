@@ -17,15 +17,15 @@ def covered(
 ) -> tuple[slice, slice] | None:
     """Rows and columns of a moved frame that show the frame alone; None where there are none.
 
-    The others are what lies outside, or blend with it. ``reach``: px by which parts of the frame may
-    lie off its shift. ``interpolation``: that of `apply_motion`.
+    The others are what lies outside, or blend with it. ``reach``: px by which parts of the frame
+    may lie off its shift. ``interpolation``: that of `apply_motion`.
     """
     if not np.isfinite(shift).all():
         return None
     parts = []
     # Frames are moved in single precision.
     for by, size in zip(np.float32(shift).astype(np.float64), shape):
-        # Of four samples on an axis, one more lies beyond on each side; whole shifts need one alone.
+        # Of four samples on an axis, one more lies beyond on each side; whole shifts take one.
         off = reach + (interpolation == "cubic" and (by % 1 != 0 or reach > 0))
         first = max(int(np.ceil(by + off)), 0)
         end = min(int(np.floor(size - 1 + by - off)) + 1, size)

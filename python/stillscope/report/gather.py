@@ -49,7 +49,8 @@ class SummaryBuilder:
     Raises
     ------
     TypeError, ValueError
-        Where the motion is not that of frames of this number and size, or an option is out of range.
+        Where the motion is not that of frames of this number and size, or an option is out of
+        range.
     """
 
     def __init__(
@@ -116,6 +117,9 @@ class SummaryBuilder:
             )
         if after is not None and after.shape != before.shape:
             raise ValueError(f"after: expected shape {before.shape}, got {after.shape}")
+        for name, frames in (("before", before), ("after", after)):
+            if frames is not None:
+                _check.real_dtype(frames.dtype, name)
         shifts = self._motion.shifts[first:end]
         if after is None:
             part = self._motion.of_frames(slice(first, end))

@@ -83,8 +83,8 @@ def write_movie(
     OSError
         Where it can't be written: with the path and the bytes.
     TypeError, ValueError
-        Where the format can't hold the movie, the suffix is unknown, or an argument is not as stated
-        above.
+        Where the format can't hold the movie, the suffix is unknown, or an argument is not as
+        stated above.
     """
     path = checked_path(path, *SUFFIXES)
     kind = SUFFIXES[path.suffix.lower()]
