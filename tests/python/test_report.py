@@ -672,6 +672,23 @@ def test_preview_of_a_long_or_large_movie_is_small(tmp_path, motion, movie):
     assert max(decoded(tmp_path / "b.mp4")[0][0].shape) <= 1604
 
 
+def test_preview_of_a_movie_that_fails(tmp_path, motion, movie):
+    pytest.importorskip("av")
+    from stillscope.report import write_preview
+
+    class Failing:
+        shape, dtype = movie.shape, movie.dtype
+
+        def __getitem__(self, run):
+            if run.stop - run.start > 1:  # not one frame, for the contrast
+                raise OSError("m.avi: can't be read")
+            return movie[run]
+
+    with pytest.raises(OSError, match="^m.avi: can't be read$"):
+        write_preview(tmp_path / "a.mp4", Failing(), None, motion)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_preview_has_labels(tmp_path, motion, movie):
     pytest.importorskip("av")
     pytest.importorskip("matplotlib")

@@ -22,11 +22,15 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def sync_file(path: Path) -> None:
     """Has the system bring a file to the disk."""
     with naming(path, path.stat().st_size if path.is_file() else 0):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_descriptor(descriptor: int, path: Path, size: int) -> None:
@@ -36,14 +40,13 @@ def sync_descriptor(descriptor: int, path: Path, size: int) -> None:
 
 
 def sync_tree(path: Path) -> None:
-    """The same for a file, or for a folder and all that is in it."""
+    """The same for a file, or for a folder and all that is in it; who calls it names it."""
     if path.is_dir():
         for folder, _, names in os.walk(path):
-            for name in names:
-                sync_file(Path(folder, name))
-            sync_file(Path(folder))
+            for name in (*names, "."):
+                _sync(Path(folder, name))
     else:
-        sync_file(path)
+        _sync(path)
 
 
 def write_at(descriptor: int, array: np.ndarray, at: int) -> None:
@@ -68,14 +71,13 @@ def checked_path(path: Any, *suffixes: str) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A name beside ``path``: the file or folder that is made there takes its place once all of it
-    is on the disk. When something fails it is removed, and all whose names begin so. ``size``:
-    bytes, for errors."""
+    is on the disk. When something fails it is removed, and all whose names begin so."""
     new = _beside(path)
     try:
-        with naming(path, size):
-            yield new
+        yield new
+        with naming(path, size_on_disk(new)):
             sync_tree(new)
             replace(new, path)
             sync_file(path.parent)
@@ -111,13 +113,13 @@ def _beside(path: Path) -> Path:
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Replaces a file at once: what was there stays until all that comes is on the disk."""
-    write_pieces(path, [data], len(data))
+    write_pieces(path, [data])
 
 
-def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], least: int = 0) -> None:
-    """The same from pieces, which need not be in memory together: so many bytes at least."""
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """The same from pieces, which need not be in memory together."""
     size = 0
-    with replacing(path, least) as new, open(new, "wb") as file:
+    with naming(path, size), replacing(path) as new, open(new, "wb") as file:
         for piece in pieces:
             size += len(piece)
             with naming(path, size):

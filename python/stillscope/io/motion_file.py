@@ -32,7 +32,7 @@ from .. import _check
 from .._core import __version__
 from ..nonrigid import Deformation
 from ..result import FrameQuality, MotionEstimate
-from .durable import checked_path, read_json, replacing, write_pieces
+from .durable import checked_path, naming, read_json, replacing, write_pieces
 from .extras import import_extra, is_installed, require_extra
 from .zarr_group import ZarrGroup
 
@@ -147,7 +147,7 @@ def save_motion(
     about = attributes_of(motion)
     about |= _more_attributes(attributes, about)
     size = sum(values.nbytes for _, values in variables.values())
-    with replacing(path, size) as new:
+    with naming(path, size), replacing(path) as new:
         (_save_zarr if path.suffix.lower() == ".zarr" else _save_netcdf)(new, variables, about)
 
 
@@ -311,7 +311,9 @@ def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
     if attributes.get("format") != FORMAT or "motion" not in variables:
         raise ValueError(f"{path}: expected a file of shifts by stillscope, got another")
     version = attributes.get("format_version")
-    if not isinstance(version, (int, np.integer)) or version > FORMAT_VERSION:
+    if not isinstance(version, (int, np.integer)):
+        raise ValueError(f"{path}: expected a format version, got {version!r}")
+    if version > FORMAT_VERSION:
         raise ValueError(
             f"{path}: expected format version {FORMAT_VERSION} or older, got "
             f"{version}: a newer stillscope wrote it"

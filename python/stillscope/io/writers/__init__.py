@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import _check
-from ..durable import checked_path, replacing
+from ..durable import checked_path, naming, replacing
 from .specification import MovieSpec, MovieWriter
 
 SUFFIXES = {".zarr": "zarr", ".tif": "tiff", ".tiff": "tiff", ".avi": "avi"}
@@ -101,7 +101,7 @@ def write_movie(
         kind, movie.shape, movie.dtype, frame_rate, pixel_size, chunks,
         path.stem,
     )  # fmt: skip
-    with replacing(path, spec.nbytes) as new:
+    with naming(path, spec.nbytes), replacing(path) as new:
         writer = open_writer(new, spec)
         try:
             writer.begin()
