@@ -316,16 +316,20 @@ def test_matlab_axes_are_turned_back(tmp_path):
         assert np.array_equal(recording[:], movie)
 
 
-def test_neurodata_without_borders_states_its_rate(tmp_path):
+def write_nwb(path, movie, rate, spacing, unit):
     h5py = pytest.importorskip("h5py")
-    movie = noise(5, 6, 7)
-    with h5py.File(tmp_path / "movie.nwb", "w") as root:
+    with h5py.File(path, "w") as root:
         series = root.create_group("acquisition/OnePhotonSeries")
         series["data"] = movie
         series["starting_time"] = 0.0
-        series["starting_time"].attrs["rate"] = 15.0
-        series["imaging_plane/grid_spacing"] = [2e-6, 1e-6]
-        series["imaging_plane/grid_spacing"].attrs["unit"] = "meters"
+        series["starting_time"].attrs["rate"] = rate
+        series["imaging_plane/grid_spacing"] = spacing
+        series["imaging_plane/grid_spacing"].attrs["unit"] = unit
+
+
+def test_neurodata_without_borders_states_its_rate(tmp_path):
+    movie = noise(5, 6, 7)
+    write_nwb(tmp_path / "movie.nwb", movie, 15.0, [2e-6, 1e-6], "meters")
     with open_movie(tmp_path / "movie.nwb") as recording:
         assert recording.frame_rate == 15 and recording.pixel_size == pytest.approx((1, 2))
         assert np.array_equal(recording[:], movie)
@@ -349,15 +353,8 @@ def test_neurodata_without_borders_states_its_rate(tmp_path):
     ],
 )
 def test_what_neurodata_state_wrongly_is_unknown(tmp_path, rate, spacing, unit):
-    h5py = pytest.importorskip("h5py")
     movie = noise(5, 6, 7)
-    with h5py.File(tmp_path / "movie.nwb", "w") as root:
-        series = root.create_group("acquisition/OnePhotonSeries")
-        series["data"] = movie
-        series["starting_time"] = 0.0
-        series["starting_time"].attrs["rate"] = rate
-        series["imaging_plane/grid_spacing"] = spacing
-        series["imaging_plane/grid_spacing"].attrs["unit"] = unit
+    write_nwb(tmp_path / "movie.nwb", movie, rate, spacing, unit)
     with open_movie(tmp_path / "movie.nwb") as recording:
         assert recording.frame_rate is None and recording.pixel_size is None
         assert np.array_equal(recording[:], movie)

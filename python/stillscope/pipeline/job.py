@@ -104,7 +104,7 @@ class Job:
             os.close(descriptor)
 
     def _open(self, request: dict[str, Any], restart: bool) -> None:
-        for entry in self.folder.glob(".*-????????*"):  # what was being written when a run was killed
+        for entry in self.folder.glob(".*-????????*"):  # was being written when a run was killed
             remove(entry)
         if is_committed(self.folder):
             self._move()  # A run that was interrupted when all was there.
