@@ -56,7 +56,7 @@ zarr3_tests() {
   local env=$root/build/venv-zarr3 wheel
   wheel=$(printf '%s\n' "$wheelhouse"/stillscope-*.whl)
   [[ -x $env/bin/python ]] || "$(system_python)" -m venv "$env"
-  "$env/bin/python" -m pip install "${wheel}[video,tiff,zarr,hdf5,xarray]" "zarr>=3" netCDF4 "pytest>=8"
+  "$env/bin/python" -m pip install "${wheel}[video,tiff,zarr,hdf5,netcdf]" "zarr>=3" "pytest>=8"
   "$env/bin/python" -m pip install --no-deps --force-reinstall "$wheel"
   "$env/bin/python" -m pytest -p no:cacheprovider tests/python/test_files_out.py
   "$env/bin/python" -m pytest -p no:cacheprovider -k zarr tests/python/test_readers.py

@@ -50,9 +50,20 @@ def optional_number(value: Any, name: str) -> float | None:
     return None if value is None else number(value, name)
 
 
+def positive(value: Any, name: str) -> float:
+    """``value`` as a finite float above 0."""
+    value = number(value, name)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}: expected a finite number above 0, got {value}")
+    return value
+
+
 def positive_pair(value: Any, name: str) -> tuple[float, float]:
     """``value``, a number above 0 or ``(height, width)`` of such, as a pair of floats."""
-    is_pair = isinstance(value, (tuple, list, np.ndarray)) and np.shape(value) == (2,)
+    is_sequence = isinstance(value, (tuple, list, np.ndarray))
+    is_pair = is_sequence and len(np.atleast_1d(np.asarray(value, object))) == 2
+    if is_sequence and not is_pair:
+        raise ValueError(f"{name}: expected a number or (height, width), got {value!r}")
     pair = tuple(number(side, name) for side in (value if is_pair else (value, value)))
     if not all(side > 0 and math.isfinite(side) for side in pair):
         raise ValueError(f"{name}: expected finite numbers above 0, got {value!r}")
@@ -64,6 +75,13 @@ def boolean(value: Any, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}: expected True or False, got {value!r}")
     return bool(value)
+
+
+def of_type(value: Any, name: str, kind: type) -> Any:
+    """``value``, which must be of this class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: expected a {kind.__name__}, got {type(value).__name__}")
+    return value
 
 
 def choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
@@ -96,6 +114,13 @@ def processors() -> int:
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def chunk_sides(value: Any) -> tuple[int, int, int]:
+    """``chunks`` of a zarr array as three ints."""
+    if not isinstance(value, (tuple, list)) or len(value) != 3:
+        raise ValueError(f"chunks: expected frames, height and width, got {value!r}")
+    return tuple(integer(side, "chunks", 1) for side in value)
 
 
 def real_dtype(dtype: np.dtype, name: str) -> None:

@@ -13,20 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-try:
-    import xarray as xr
-except ImportError as error:
-    raise ImportError(f'{__name__} needs xarray: pip install "stillscope[xarray]"') from error
-
 from . import _check
 from ._source import FrameSource
+from .io.extras import import_extra
 from .movie import apply_motion, estimate_motion
+from .nonrigid import Deformation
 from .residual import residual_motion
-from .result import MotionEstimate
+from .result import FrameMotion, MotionEstimate
+
+if TYPE_CHECKING:
+    import xarray as xr
+else:
+    xr = import_extra("xarray", __name__)
 
 _AXES = ("height", "width")
 _SHIFTS = {axis: f"shift_{axis}" for axis in _AXES}  # the coordinates' names
@@ -96,7 +98,8 @@ class MovieAccessor:
         motion : MotionEstimate, xarray.DataArray, xarray.Dataset or array_like
             Shifts ``(frame, 2)`` in px, ``(height, width)``. Those of a DataArray (dims ``dim`` and
             ``shift_dim``, as minian's) go by its labels, which must be the movie's; a Dataset is
-            one of `MotionEstimate.to_xarray`. What is lazy among them is computed at the call.
+            one of `MotionEstimate.to_xarray`, whose fields count too. What is lazy among them is
+            computed at the call.
         dim : str
             The dim of the frames.
         fill, grid, interpolation, border, binning, n_threads
@@ -120,23 +123,23 @@ class MovieAccessor:
         """
         movie = self._frames_first(dim)
         _check.real_dtype(movie.dtype, "movie")
-        shifts = self._shifts_of(motion, dim)
+        moves = self._moves_of(motion, dim)
         how = {
             "fill": fill, "grid": grid, "interpolation": interpolation, "border": border,
             "binning": binning, "n_threads": n_threads,
         }  # fmt: skip
         apply_motion(np.zeros((1, 1, 1), movie.dtype), np.zeros((1, 2)), **how)  # its checks
-        if getattr(motion, "deformation", None) is not None:
-            data = _deform(movie.data, motion, how)
-        elif movie.chunks is None:
-            data = apply_motion(movie.data, shifts, **how)
+        if movie.chunks is None:
+            data = apply_motion(movie.data, moves, **how)
+        elif moves.deformation is None:
+            data = _apply_lazily(movie.data, moves.shifts, how)
         else:
-            data = _apply_lazily(movie.data, shifts, how)
+            data = _deform_lazily(movie.data, moves, how)
         moved = movie.copy(data=data).transpose(*self._movie.dims)
         if all(name in moved.coords for name in _SHIFTS.values()):
             moved = moved.drop_vars([*_SHIFTS.values(), "flagged"], errors="ignore")
         moved.encoding = {}  # chunks of the file that the movie came from do not fit these
-        moved_by = shifts / np.array(_check.positive_pair(binning, "binning"))
+        moved_by = moves.shifts / np.array(_check.positive_pair(binning, "binning"))
         return moved.assign_coords(_coords_of(motion, moved_by, dim))
 
     def correct(
@@ -238,12 +241,11 @@ class MovieAccessor:
         TypeError, ValueError
             As `stillscope.residual_motion`.
         """
-        shifts = motion
         if motion is not None and not isinstance(motion, MotionEstimate):
-            shifts = self._shifts_of(motion, dim)
+            motion = self._moves_of(motion, dim)
         with self._watched(dim, progress, "residual") as movie:
             values = residual_motion(
-                movie, shifts, template=_plane(template), binning=binning, n_threads=n_threads
+                movie, motion, template=_plane(template), binning=binning, n_threads=n_threads
             )
         along = {k: c for k, c in self._movie.coords.items() if c.dims in ((), (dim,))}
         about = {"units": "px", "long_name": "residual motion"}
@@ -267,13 +269,17 @@ class MovieAccessor:
         with PassBars(as_progress(progress), len(source), name) as bars:
             yield _Watched(source, bars.read)
 
-    def _shifts_of(self, motion: Any, dim: str) -> np.ndarray:
-        """float64 ``(frame, 2)`` for the frames of this movie."""
-        n = self._movie.sizes.get(dim, 0)
+    def _moves_of(self, motion: Any, dim: str) -> FrameMotion:
+        """How the frames of this movie move."""
+        local = None
         if isinstance(motion, xr.Dataset):
             if "motion" not in motion:
                 raise ValueError(f"motion: expected a variable 'motion', got {list(motion)}")
+            local = _fields_of(motion)
             motion = motion["motion"]
+        elif not isinstance(motion, xr.DataArray):
+            local = getattr(motion, "deformation", None)
+            motion = getattr(motion, "shifts", motion)
         if isinstance(motion, xr.DataArray):
             if set(motion.dims) != {dim, "shift_dim"}:
                 raise ValueError(f"motion: expected dims {(dim, 'shift_dim')}, got {motion.dims}")
@@ -289,13 +295,26 @@ class MovieAccessor:
                     f"got {_range_of(theirs)}"
                 )
             motion = motion.transpose(dim, "shift_dim").values
-        return _check.shift_rows(getattr(motion, "shifts", motion), "motion", n)
+        frames = self._movie.sizes.get(dim, 0)
+        return FrameMotion(_check.shift_rows(motion, "motion", frames), local)
 
 
-def _deform(movie: Any, motion: Any, how: dict[str, Any]) -> Any:
-    """Of an estimate with fields; lazily where the movie is lazy."""
-    if not hasattr(movie, "chunks"):
-        return apply_motion(movie, motion, **how)
+def _fields_of(motion: xr.Dataset) -> Deformation | None:
+    """Of a Dataset that `MotionEstimate.to_xarray` made."""
+    from .io.motion_file import FIELDS, deformation_in
+
+    names = {f"nonrigid_{name}": dims for name, dims in FIELDS.items()}
+    if not set(names) <= set(motion.variables):
+        return None
+    values = {
+        name: motion[name].transpose(..., *(dim for dim in dims if dim != "frame")).values
+        for name, dims in names.items()
+    }
+    return deformation_in(values, motion.attrs)
+
+
+def _deform_lazily(movie: Any, motion: FrameMotion, how: dict[str, Any]) -> Any:
+    """A dask movie's chunks of frames, each with its fields."""
 
     def moved(block: np.ndarray, block_info: Any = None) -> np.ndarray:
         begin, end = block_info[0]["array-location"][0]

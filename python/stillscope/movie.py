@@ -316,13 +316,13 @@ def _bad_frames(value: Any, frames: int) -> np.ndarray:
         return given.astype(np.uint16)
     if given.size and given.dtype.kind not in "iu":
         raise TypeError(f"bad_frames: expected booleans or indices, got dtype {given.dtype}")
-    given = given.astype(np.int64).ravel()
+    given = given.ravel()
     if given.size and not (-frames <= given.min() and given.max() < frames):
         raise ValueError(
             f"bad_frames: expected indices of {frames} frames, got {given.min()} to {given.max()}"
         )
     flags = np.zeros(frames, np.uint16)
-    flags[given] = 1
+    flags[given.astype(np.int64)] = 1
     return flags
 
 

@@ -101,6 +101,17 @@ class FrameMotion(NamedTuple):
     shifts: np.ndarray
     deformation: Deformation | None
 
+    def of_frames(self, frames: Any) -> FrameMotion:
+        """How some of these frames move: those of a slice or of indices."""
+        return _of_frames(self, frames)
+
+
+def _of_frames(motion: Any, frames: Any) -> FrameMotion:
+    if isinstance(frames, numbers.Integral):
+        frames = [frames]
+    local = None if motion.deformation is None else motion.deformation.of_frames(frames)
+    return FrameMotion(motion.shifts[frames], local)
+
 
 @dataclass(frozen=True, eq=False)
 class MotionEstimate:
@@ -155,10 +166,7 @@ class MotionEstimate:
 
     def of_frames(self, frames: Any) -> FrameMotion:
         """How some frames move: those of a slice or of indices, for `apply_motion`."""
-        if isinstance(frames, numbers.Integral):
-            frames = [frames]
-        local = None if self.deformation is None else self.deformation.of_frames(frames)
-        return FrameMotion(self.shifts[frames], local)
+        return _of_frames(self, frames)
 
     def field(self, y: Any, x: Any) -> np.ndarray:
         """Corrections at positions of the template.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the tests that need the reference, minian 2.0.2 on OpenCV 5."""
+"""Fixtures that several tests share; the reference is minian 2.0.2 on OpenCV 5."""
 
 import importlib
 import importlib.metadata
@@ -33,3 +33,13 @@ def synchronous():
     dask = pytest.importorskip("dask")
     with dask.config.set(scheduler="synchronous"):
         yield
+
+
+@pytest.fixture
+def pictures(monkeypatch):
+    """The pictures of every preview that is written, as they are before they are encoded."""
+    from stillscope.report import preview
+
+    shown, even = [], preview._even
+    monkeypatch.setattr(preview, "_even", lambda picture: shown.append(picture) or even(picture))
+    return shown

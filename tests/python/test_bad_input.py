@@ -400,3 +400,217 @@ def test_helpers_on_odd_frames(ours, name):
     assert not ours.get_mask(frame.astype("u1"), 200, 3).any()
     np.testing.assert_array_equal(ours.transform_perframe(frame, np.zeros(2)), frame)
     np.testing.assert_array_equal(ours.shift_perframe(frame, np.zeros(2)), frame)
+
+
+# --- files and reports ----------------------------------------------------------------------------
+
+BYTES = MOVIE.astype("u1")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("m.tif", {"frame_rate": "20"}, TypeError, "frame_rate: expected a number, got '20'"),
+        ("m.tif", {"frame_rate": 0}, ValueError, "frame_rate: expected a finite number above 0"),
+        ("m.tif", {"frame_rate": np.nan}, ValueError, "frame_rate: expected a finite number"),
+        ("m.avi", {"frame_rate": 1e-5}, ValueError, "frame_rate: expected 0.0001 to 214748 Hz"),
+        ("m.avi", {"frame_rate": 1e9}, ValueError, "frame_rate: expected 0.0001 to 214748 Hz"),
+        ("m.tif", {"pixel_size": "1"}, TypeError, "pixel_size: expected a number, got '1'"),
+        ("m.tif", {"pixel_size": -1}, ValueError, "pixel_size: expected finite numbers above 0"),
+        ("m.zarr", {"pixel_size": (1, -1)}, ValueError, "pixel_size: expected finite numbers"),
+        ("m.zarr", {"pixel_size": (1, 2, 3)}, ValueError, "pixel_size: expected a number or"),
+        ("m.zarr", {"pixel_size": ()}, ValueError, "pixel_size: expected a number or"),
+        ("m.zarr", {"chunks": 5}, ValueError, "chunks: expected frames, height and width, got 5"),
+        ("m.zarr", {"chunks": (5, 5)}, ValueError, "chunks: expected frames, height and width"),
+        ("m.zarr", {"chunks": (5, 0, 5)}, ValueError, "chunks: expected at least 1, got 0"),
+        ("m.zarr", {"chunks": (5, 2.5, 5)}, TypeError, "chunks: expected an integer, got 2.5"),
+        ("m.tif", {"chunks": (5, 5, 5)}, ValueError, "chunks: expected None for another format"),
+        ("a/m.tif", {}, FileNotFoundError, "path: .*a: no such folder"),
+        (3, {}, TypeError, "path: expected a path, got 3"),
+    ],
+)
+def test_movies_to_be_written(tmp_path, name, options, error, message):
+    for library in ("av", "tifffile", "zarr"):
+        pytest.importorskip(library)
+    from stillscope.io.writers import write_movie
+
+    with pytest.raises(error, match="^" + message):
+        write_movie(tmp_path / name if name != 3 else name, BYTES, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_number_is_the_size_of_a_square_pixel(tmp_path):
+    pytest.importorskip("tifffile")
+    from stillscope.io.writers import write_movie
+
+    write_movie(tmp_path / "m.tif", BYTES, pixel_size=1.5)
+    with stillscope.open_movie(tmp_path / "m.tif") as movie:
+        assert movie.pixel_size == (1.5, 1.5)
+
+
+def test_bad_frames_beyond_all_numbers():
+    given = np.array([2**64 - 1], np.uint64)  # -1, were it signed
+    with pytest.raises(ValueError, match="bad_frames: expected indices of 6 frames, got 18446744"):
+        stillscope.estimate_motion(MOVIE, bad_frames=given)
+
+
+@pytest.fixture(scope="module")
+def motion():
+    return stillscope.estimate_motion(MOVIE)
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".nc"])
+@pytest.mark.parametrize(
+    ("attributes", "error", "message"),
+    [
+        ("text", TypeError, "attributes: expected a Mapping, got str"),
+        ({"format": "mine"}, ValueError, "attributes: expected other names than .*got 'format'"),
+        ({"stats": 1}, ValueError, "attributes: expected other names than format, .*got 'stats'"),
+        ({3: 1}, ValueError, "attributes: expected other names .*got 3"),
+        ({"": 1}, ValueError, "attributes: expected other names .*got ''"),
+        ({"a": object()}, TypeError, "attributes: expected what JSON can hold, got 'a' of object"),
+        ({"a": [MOVIE]}, TypeError, "attributes: expected what JSON can hold, got 'a' of list"),
+    ],
+)
+def test_attributes_of_shifts(tmp_path, motion, suffix, attributes, error, message):
+    pytest.importorskip("zarr")
+    with pytest.raises(error, match=message):
+        stillscope.save_motion(tmp_path / f"m{suffix}", motion, attributes)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".nc"])
+def test_attributes_that_can_be_kept(tmp_path, motion, suffix):
+    pytest.importorskip("zarr")
+    from stillscope.io.motion_file import read_motion
+
+    path = tmp_path / f"m{suffix}"
+    plain = {"a": "text", "b": np.int16(3), "c": np.float32(0.5)}
+    given = {**plain, "d": True, "e": [1, None], "f": {}}
+    stillscope.save_motion(path, motion, given)
+    kept = read_motion(path)[1]
+    expected = {"a": "text", "b": 3, "c": 0.5, "d": "true", "e": "[1, null]", "f": "{}"}
+    assert {name: kept[name] for name in given} == expected
+
+
+def test_what_is_no_motion_or_no_summary(tmp_path, motion):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("av")
+    from stillscope import report
+
+    summary = report.summarise(MOVIE, None, motion)
+    for given, kind in ((motion.shifts, "ndarray"), ([0], "list"), (None, "NoneType"),
+                        (summary, "Summary")):  # fmt: skip
+        for call in (
+            lambda value: stillscope.save_motion(tmp_path / "m.zarr", value),
+            lambda value: report.write_preview(tmp_path / "m.mp4", MOVIE, None, value),
+            lambda value: report.plot_deformation(tmp_path / "m.png", value),
+            lambda value: report.summarise(MOVIE, None, value),
+        ):
+            with pytest.raises(TypeError, match=f"^motion: expected a MotionEstimate, got {kind}"):
+                call(given)
+    for given, kind in ((motion, "MotionEstimate"), ({}, "dict"), (None, "NoneType")):
+        for call in (
+            lambda value: report.write_report(tmp_path / "m.html", value),
+            lambda value: report.write_figures(tmp_path / "m", value),
+            lambda value: report.overview_figure(value),
+        ):
+            with pytest.raises(TypeError, match=f"^summary: expected a Summary, got {kind}"):
+                call(given)
+    for call in (
+        lambda path: stillscope.save_motion(path.with_suffix(".zarr"), motion),
+        lambda path: report.write_report(path.with_suffix(".html"), summary),
+        lambda path: report.write_preview(path.with_suffix(".mp4"), MOVIE, None, motion),
+        lambda path: report.plot_deformation(path.with_suffix(".png"), motion),
+    ):
+        with pytest.raises(FileNotFoundError, match="^path: .*nowhere: no such folder"):
+            call(tmp_path / "nowhere" / "m")
+    with pytest.raises(TypeError, match="^path: expected a path, got 3"):
+        stillscope.save_motion(3, motion)
+    with pytest.raises(TypeError, match="^path: expected a path, got 3"):
+        stillscope.load_motion(3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_of_fields(tmp_path):
+    pytest.importorskip("matplotlib")
+    from stillscope import report
+
+    movie = moving_movie(6, 96, 96)[0]
+    motion = stillscope.estimate_motion(movie, nonrigid=True)
+    with pytest.raises(ValueError, match="^path: expected a suffix that Matplotlib knows"):
+        report.plot_deformation(tmp_path / "m.docx", motion)
+    with pytest.raises(TypeError, match="^frame: expected an integer, got 1.5"):
+        report.plot_deformation(tmp_path / "m.png", motion, 1.5)
+    assert list(tmp_path.iterdir()) == []
+    report.plot_deformation(tmp_path / "m.png", motion)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"recording": "mouse"}, TypeError, "recording: expected a dict or None, got 'mouse'"),
+        ({"recording": {"frame_rate": "20"}}, TypeError,
+         r"recording\['frame_rate'\]: expected a number"),
+        ({"recording": {"pixel_size": (1, 2, 3)}}, ValueError,
+         r"recording\['pixel_size'\]: expected a number or"),
+        ({"recording": {"pixel_size": -1}}, ValueError,
+         r"recording\['pixel_size'\]: expected finite numbers"),
+        ({"recording": {"files": "a.avi"}}, TypeError,
+         r"recording\['files'\]: expected a list, got 'a.avi'"),
+        ({"recording": {"files": [1]}}, TypeError, r"recording\['files'\]: expected paths, got 1"),
+        ({"recording": {"missing": 3}}, TypeError, r"recording\['missing'\]: expected a list"),
+        ({"recording": {"missing": [3]}}, ValueError,
+         r"recording\['missing'\]: expected \(file, frame, reason\) each, got 3"),
+        ({"parameters": [1]}, TypeError, "parameters: expected a dict or None"),
+        ({"timings": {"write": "long"}}, TypeError, r"timings\['write'\]: expected a number"),
+        ({"outputs": {"movie": 3}}, TypeError, r"outputs\['movie'\]: expected a path, got 3"),
+        ({"sample": 0}, ValueError, "sample: expected at least 1"),
+    ],
+)  # fmt: skip
+def test_what_a_report_is_told(motion, options, error, message):
+    from stillscope.report import SummaryBuilder, summarise
+
+    with pytest.raises(error, match="^" + message):
+        summarise(MOVIE, None, motion, **options)
+    if "sample" not in options:
+        builder = SummaryBuilder(motion, MOVIE.shape, MOVIE.dtype)
+        builder.add(MOVIE)
+        with pytest.raises(error, match="^" + message):
+            builder.finish(**options)
+
+
+def test_recordings(tmp_path):
+    np.save(tmp_path / "m.npy", BYTES)
+    for dataset in (3, b"movie", ["movie"]):
+        with pytest.raises(TypeError, match="^dataset: expected a name or None, got"):
+            stillscope.open_movie(tmp_path / "m.npy", dataset=dataset)
+    with stillscope.open_movie(tmp_path / "m.npy") as movie:
+        for size in (2.5, "2", None, True):
+            with pytest.raises(TypeError, match="^size: expected an integer, got"):
+                movie.blocks(size)
+        assert [len(block) for block in movie.blocks(np.int64(4))] == [4, 2]
+
+
+def test_a_file_of_frames_that_do_not_lie_together(tmp_path):
+    path = tmp_path / "m.npy"
+    np.save(path, np.asfortranarray(BYTES))
+    with stillscope.open_movie(path) as movie:
+        assert np.array_equal(movie[:], BYTES)
+    whole = path.read_bytes()
+    for size in (len(whole) - 1, len(whole) // 2, len(whole) - BYTES.size):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"m\.npy: expected 2,880 bytes of pixels, got [\d,]+"):
+            stillscope.open_movie(path)
+    for shape in ((0, 4, 5), (3, 0, 5)):
+        np.save(path, np.zeros(shape, order="F"))
+        with pytest.raises(ValueError, match=r"m\.npy: expected .*with pixels"):
+            stillscope.open_movie(path)
+
+
+def test_shifts_in_the_place_of_a_movie(tmp_path, motion):
+    pytest.importorskip("zarr")
+    stillscope.save_motion(tmp_path / "m.zarr", motion)
+    with pytest.raises(ValueError, match=r"m\.zarr: expected a movie, got shifts: .*load_motion"):
+        stillscope.open_movie(tmp_path / "m.zarr")

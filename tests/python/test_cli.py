@@ -3,6 +3,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -158,6 +159,65 @@ def test_report_and_info(recording, tmp_path, capsys):
     assert motion["frames"] == 24
     assert run("info", folder) == 0
     assert "recording" in capsys.readouterr().out
+
+
+def test_info_knows_shifts_by_what_they_are(recording, tmp_path, capsys):
+    folder, movie = recording
+    stillscope.save_motion(tmp_path / "motion.zarr", stillscope.estimate_motion(movie))
+    assert run("info", tmp_path / "motion.zarr", "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out)["paths"]
+    assert told["kind"] == "shifts" and told["frames"] == 24
+    assert run("correct", tmp_path / "motion.zarr", "-o", tmp_path / "out") == 2
+    assert "motion.zarr: expected a movie, got shifts" in capsys.readouterr().err
+
+
+def test_reports_are_refused_before_the_recording_is_read(recording, tmp_path, capsys, monkeypatch):
+    import stillscope.report
+
+    folder, movie = recording
+    stillscope.save_motion(tmp_path / "m.shifts.zarr", stillscope.estimate_motion(movie))
+    (tmp_path / "a file").touch()
+    monkeypatch.setattr(stillscope.report, "summarise", None)
+    for output, message in (
+        ("no/such/folder/x.html", "path: .*no such folder"),
+        ("no/such/folder/x.mp4", "path: .*no such folder"),
+        ("page.pdf", "output: expected a folder, or a path that ends in .*, got .*page.pdf"),
+        ("a file", "output: expected a folder"),
+    ):
+        assert run("report", folder, tmp_path / "m.shifts.zarr", "-o", tmp_path / output) == 2
+        assert re.search(message, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"recording", "m.shifts.zarr", "a file"}
+
+
+@pytest.mark.parametrize("text", ["0-99999999999999999999", "99999999999", "3,1-100000000"])
+def test_frames_that_no_recording_has_are_refused(recording, tmp_path, capsys, text):
+    with pytest.raises(SystemExit) as stop:
+        run("correct", recording[0], "-o", tmp_path / "out", "--bad-frames", text)
+    assert stop.value.code == 2
+    assert "--bad-frames: expected frames below 10000000, got" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["info", "{folder}"], 0), (["info", "{folder}", "--json"], 0), (["info", "nowhere"], 2),
+     (["selftest", "--threads", "1"], 0), (["--help"], 0),
+     (["straighten"], 2)],
+)  # fmt: skip
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_who_reads_may_stop_early(recording, arguments, status, closed):
+    arguments = [text.format(folder=recording[0]) for text in arguments]
+    read, write = os.pipe()
+    os.close(read)  # as `head` closes it
+    other = "stderr" if closed == "stdout" else "stdout"
+    try:
+        command = [sys.executable, "-m", "stillscope", *arguments]
+        found = subprocess.run(command, **{closed: write, other: subprocess.PIPE}, check=False)
+    finally:
+        os.close(write)
+    assert found.returncode == status
+    if closed == "stdout":
+        assert (b"stillscope: " in found.stderr) == (status != 0)  # the reason alone
+        assert b"Error" not in found.stderr and b"Exception" not in found.stderr
 
 
 def test_selftest_works_here(capsys):

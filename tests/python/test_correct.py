@@ -13,6 +13,7 @@ import pytest
 from support import import_quietly, quietly, texture
 
 import stillscope
+from stillscope.cli import main
 from stillscope.io.writers import write_movie
 from stillscope.pipeline.budget import byte_count, size_text
 from stillscope.pipeline.read_ahead import ReadAhead
@@ -282,8 +283,52 @@ def test_fields_go_through_files_runs_and_reports(deforming, tmp_path):
     # Fields leave less than shifts alone.
     before, after = motion.residual_motion(deforming)
     assert np.median(after) < np.median(before)
+    some = stillscope.residual_motion(
+        deforming[5:15], motion.of_frames(slice(5, 15)), template=motion.template
+    )
+    whole = stillscope.residual_motion(deforming, motion, template=motion.template)
+    assert np.array_equal(some, whole[5:15])
     rigid = stillscope.residual_motion(deforming, motion.shifts)
     assert np.median(after) < np.median(rigid)
+
+
+@pytest.mark.parametrize("applying", [3, "cubic", [1], None, {"other": 1}])
+def test_attributes_that_are_no_options_are_let_alone(movie, recording, tmp_path, applying):
+    motion = stillscope.estimate_motion(movie, refine=0)
+    stillscope.save_motion(tmp_path / "m.zarr", motion, {"applying": applying})
+    result = stillscope.apply(recording, tmp_path / "m.zarr", tmp_path / "c.tif")
+    assert np.array_equal(read(result.movie), stillscope.apply_motion(movie, motion))
+
+
+def test_report_and_preview_show_what_is_written(
+    movie, recording, tmp_path, monkeypatch, pictures
+):
+    import stillscope.report
+    from stillscope.report import summarise, write_preview
+    from stillscope.report.page import _images
+
+    threads = []
+
+    def preview(*given, n_threads, **options):
+        threads.append(n_threads)
+        return write_preview(*given, n_threads=n_threads, **options)
+
+    monkeypatch.setattr(stillscope.report, "write_preview", preview)
+    how = {"interpolation": "cubic", "border": "nearest"}
+    result = stillscope.correct(recording, tmp_path / "c.zarr", preview=True, n_threads=1, **how)
+    again = ["report", str(recording), str(result.shifts), "-q", "--threads", "1", "-o"]
+    assert main([*again, str(tmp_path / "again.html")]) == 0
+    assert main([*again, str(tmp_path / "again.mp4")]) == 0
+    assert threads == [1, 1]
+    with result.open() as written:
+        shown = summarise(movie, written, result.motion, applying=how)
+        write_preview(tmp_path / "p.mp4", movie, written, result.motion)
+    of_run, of_command, expected = np.split(np.stack(pictures), 3)
+    assert np.array_equal(of_run, expected) and np.array_equal(of_command, expected)
+    for page in (result.report, tmp_path / "again.html"):
+        text = page.read_text(encoding="utf-8")
+        for row in _images(shown):
+            assert all(picture["uri"] in text for picture in row["pair"])
 
 
 def test_the_accessor_applies_fields(deforming):
@@ -297,6 +342,19 @@ def test_the_accessor_applies_fields(deforming):
     assert np.array_equal(movie.stillscope.apply(motion).values, expected)
     lazy = movie.chunk({"frame": 7, "height": 60}).stillscope.apply(motion)
     assert np.array_equal(lazy.values, expected)
+    left = stillscope.residual_motion(deforming, motion, template=motion.template)
+    turned = movie.transpose("width", "frame", "height")
+    dataset = motion.to_xarray()
+    for moves in (motion, motion.of_frames(slice(None)), dataset, dataset.transpose()):
+        for given in (turned, turned.chunk({"frame": 7})):
+            applied = given.stillscope.apply(moves)
+            assert np.array_equal(applied.transpose(*movie.dims).values, expected)
+            found = given.stillscope.residual_motion(moves, template=motion.template)
+            assert np.array_equal(found, left)
+    some = movie.isel(frame=slice(5, 9)).stillscope.apply(dataset.isel(frame=slice(5, 9)))
+    assert np.array_equal(some.values, expected[5:9])
+    rigid = stillscope.apply_motion(deforming, motion.shifts)
+    assert np.array_equal(movie.stillscope.apply(dataset["motion"]).values, rigid)
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -64,6 +64,27 @@ def test_what_is_written_is_read_bit_for_bit(tmp_path, suffix, shape):
 
 
 @pytest.mark.parametrize(
+    ("name", "dtypes", "chunks"),
+    [
+        ("a.tif", (">u2", ">i4", ">f4", ">f8"), None),
+        ("a.zarr", (">u2", ">f4"), None),
+        ("a.zarr", (">u2", ">f4"), (6, 3, 4)),
+        ("a.avi", (">u2",), None),
+    ],
+)
+def test_numbers_of_the_other_byte_order_keep_their_values(tmp_path, name, dtypes, chunks):
+    for dtype in dtypes:
+        movie = movie_of((6, 17, 20), np.dtype(dtype).newbyteorder("=")).astype(dtype)
+        write_movie(tmp_path / name, movie, chunks=chunks)
+        with stillscope.open_movie(tmp_path / name) as found:
+            assert found.dtype == movie.dtype.newbyteorder("=")
+            assert np.array_equal(found[:], movie, equal_nan=movie.dtype.kind == "f")
+        np.save(tmp_path / "a.npy", movie)
+        with stillscope.open_movie(tmp_path / "a.npy") as found:
+            assert np.array_equal(found[:], movie, equal_nan=movie.dtype.kind == "f")
+
+
+@pytest.mark.parametrize(
     ("fmt", "chunks"),
     [("tiff", None), ("avi", None), ("zarr", (7, 33, 40)), ("zarr", (7, 10, 11)),
      ("zarr", (70, 4, 9))],
@@ -152,6 +173,37 @@ def test_a_format_refuses_what_it_cannot_hold(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["m.tif", "m.avi", "m.zarr", "p.zarr"])
+def test_a_movie_that_fails_leaves_nothing_but_the_old_one(tmp_path, monkeypatch, name):
+    from stillscope.io import writers
+
+    chunks = (70, 4, 9) if name == "p.zarr" else None
+    movie = movie_of((70, 33, 40), "u1")
+    write_movie(tmp_path / name, movie, chunks=chunks)
+    write_movie(tmp_path / name, movie, chunks=chunks)  # in the place of the first
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    old = digest(tmp_path / name)
+    opened = writers.open_writer
+
+    def failing(stage):
+        def stop(*_):
+            raise OSError(28, "No space left on device")
+
+        def open_writer(*given):
+            writer = opened(*given)
+            monkeypatch.setattr(writer, stage, stop)
+            return writer
+
+        return open_writer
+
+    for stage in ("write", "finish"):
+        monkeypatch.setattr(writers, "open_writer", failing(stage))
+        with pytest.raises(OSError, match=f"No space left on device: .*{name}, 92,400 bytes"):
+            write_movie(tmp_path / name, movie[::-1], chunks=chunks)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert digest(tmp_path / name) == old
+
+
 # --- shifts ---------------------------------------------------------------------------------------
 
 
@@ -205,6 +257,43 @@ def test_an_estimate_without_quality_is_kept_too(tmp_path, suffix):
     plain = stillscope.estimate_motion(movie, refine=0)
     stillscope.save_motion(tmp_path / f"m{suffix}", plain)
     assert same(stillscope.load_motion(tmp_path / f"m{suffix}"), plain)
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".nc"])
+def test_an_estimate_that_fails_leaves_nothing_but_the_old_one(
+    tmp_path, motion, monkeypatch, suffix
+):
+    from stillscope.io import durable, motion_file
+
+    path = tmp_path / f"m{suffix}"
+    stillscope.save_motion(path, motion)
+    stillscope.save_motion(path, motion)
+    assert list(tmp_path.iterdir()) == [path]
+    old = digest(path)
+
+    def stop(*_):
+        raise OSError(28, "No space left on device")
+
+    moved = durable.os.replace
+
+    def stop_second(new, place):
+        if place == path and new not in aside:  # what was there may go back
+            stop()
+        aside.append(place)
+        moved(new, place)
+
+    for module, name, failing in (
+        (motion_file, "_save_zarr" if suffix == ".zarr" else "_save_netcdf", stop),
+        (durable, "sync_tree", stop),
+        (durable.os, "replace", stop_second),
+    ):
+        aside = []
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, failing)
+            with pytest.raises(OSError, match=f"No space left on device: .*m{suffix}"):
+                stillscope.save_motion(path, motion)
+        assert list(tmp_path.iterdir()) == [path]
+        assert digest(path) == old
 
 
 def test_the_same_estimate_has_the_same_bytes(tmp_path, motion):
@@ -263,6 +352,19 @@ def test_the_table_has_a_line_a_frame(tmp_path, motion):
     assert np.array_equal(found, motion.shifts)
 
 
+@pytest.mark.parametrize(("missing", "extra"), [("xarray", "xarray"), ("netCDF4", "netcdf")])
+def test_netcdf_names_what_it_needs(tmp_path, motion, monkeypatch, missing, extra):
+    stillscope.save_motion(tmp_path / "m.nc", motion)
+    for name in {missing, "h5netcdf"}:
+        monkeypatch.setitem(sys.modules, name, None)
+    message = rf'a netCDF file of shifts needs {missing}: pip install "stillscope\[{extra}\]"'
+    with pytest.raises(ImportError, match=message):
+        stillscope.load_motion(tmp_path / "m.nc")
+    with pytest.raises(ImportError, match=message):
+        stillscope.save_motion(tmp_path / "n.nc", motion)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.nc"]
+
+
 def test_another_file_is_refused(tmp_path, motion):
     import zarr
 
@@ -276,9 +378,29 @@ def test_another_file_is_refused(tmp_path, motion):
     group.attrs["format"] = "stillscope motion"
     with pytest.raises(ValueError, match="expected a file of shifts"):
         stillscope.load_motion(tmp_path / "other.zarr")
-    stillscope.save_motion(tmp_path / "new.zarr", motion, {"format_version": 99})
+    stillscope.save_motion(tmp_path / "new.zarr", motion)
+    zarr.open_group(str(tmp_path / "new.zarr"), mode="r+").attrs["format_version"] = 99
     with pytest.raises(ValueError, match="a newer stillscope"):
         stillscope.load_motion(tmp_path / "new.zarr")
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [("stats", None), ("stats", "{"), ("valid", "3"), ("format_version", None),
+     ("format_version", "1"), ("quality_gain", None), ("nonrigid", "{}")],
+)  # fmt: skip
+def test_a_damaged_file_is_refused(tmp_path, motion, what, value):
+    import zarr
+
+    stillscope.save_motion(tmp_path / "m.zarr", motion)
+    group = zarr.open_group(str(tmp_path / "m.zarr"), mode="r+")
+    holder = group if what in group else group.attrs
+    if value is None:
+        del holder[what]
+    else:
+        holder[what] = value
+    with pytest.raises(ValueError, match=r"m\.zarr: expected "):
+        stillscope.load_motion(tmp_path / "m.zarr")
 
 
 def test_importing_the_package_imports_no_extra():

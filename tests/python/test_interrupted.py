@@ -304,6 +304,17 @@ def test_a_fill_that_is_no_number_can_be_gone_on_with(recording, tmp_path):
     assert run.returncode == 0
 
 
+def test_what_was_being_written_when_a_run_was_killed_goes(tmp_path):
+    with Job(tmp_path / "c.part", {}) as job:
+        job.note(written=3)
+    for name in (".state-0123abcd.json", ".estimate-0123abcd.checkpoint", ".nfs0000"):
+        job.path(name).touch()
+    with Job(tmp_path / "c.part", {}) as job:
+        assert job.is_resumed and job.state == {"written": 3}
+    found = sorted(path.name for path in job.folder.iterdir())
+    assert found == [".nfs0000", "lock", "request.json", "state.json"]
+
+
 def test_notes_of_others_who_work_on_a_job_stay(tmp_path):
     with Job(tmp_path / "c.part", {}) as job:
         Job.attach(tmp_path / "c.part").note(spool={"0": {"frames": 3}})

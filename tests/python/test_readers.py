@@ -316,19 +316,98 @@ def test_matlab_axes_are_turned_back(tmp_path):
         assert np.array_equal(recording[:], movie)
 
 
-def test_neurodata_without_borders_states_its_rate(tmp_path):
+def write_nwb(path, movie, rate, spacing, unit):
     h5py = pytest.importorskip("h5py")
-    movie = noise(5, 6, 7)
-    with h5py.File(tmp_path / "movie.nwb", "w") as root:
+    with h5py.File(path, "w") as root:
         series = root.create_group("acquisition/OnePhotonSeries")
         series["data"] = movie
         series["starting_time"] = 0.0
-        series["starting_time"].attrs["rate"] = 15.0
-        series["imaging_plane/grid_spacing"] = [2e-6, 1e-6]
-        series["imaging_plane/grid_spacing"].attrs["unit"] = "meters"
+        series["starting_time"].attrs["rate"] = rate
+        series["imaging_plane/grid_spacing"] = spacing
+        series["imaging_plane/grid_spacing"].attrs["unit"] = unit
+
+
+def test_neurodata_without_borders_states_its_rate(tmp_path):
+    movie = noise(5, 6, 7)
+    write_nwb(tmp_path / "movie.nwb", movie, 15.0, [2e-6, 1e-6], "meters")
     with open_movie(tmp_path / "movie.nwb") as recording:
         assert recording.frame_rate == 15 and recording.pixel_size == pytest.approx((1, 2))
         assert np.array_equal(recording[:], movie)
+
+
+@pytest.mark.parametrize(
+    ("rate", "spacing", "unit"),
+    [
+        (b"fast", [b"a", b"b"], "meters"),
+        (float("nan"), [float("nan"), 1e-6], "meters"),
+        (0.0, [0.0, 1e-6], "meters"),
+        (-5.0, [-1e-6, 1e-6], "meters"),
+        (float("inf"), [float("inf"), 1e-6], "meters"),
+        ([15.0, 15.0], [1e-6], "meters"),
+        ([], [1e-6] * 4, "meters"),
+        (15 + 1j, 1e-6, "meters"),
+        ("", [[1e-6, 1e-6]], "meters"),
+        (float("nan"), [1e-6, 1e-6], b"inches"),
+        (float("nan"), [1e-6, 1e-6], 3),
+        (float("nan"), [1e-6, 1e-6], [1, 2]),
+    ],
+)
+def test_what_neurodata_state_wrongly_is_unknown(tmp_path, rate, spacing, unit):
+    movie = noise(5, 6, 7)
+    write_nwb(tmp_path / "movie.nwb", movie, rate, spacing, unit)
+    with open_movie(tmp_path / "movie.nwb") as recording:
+        assert recording.frame_rate is None and recording.pixel_size is None
+        assert np.array_equal(recording[:], movie)
+
+
+@pytest.mark.parametrize(
+    ("times", "rate"),
+    [
+        (np.arange(5) / 10, 10),
+        ([0, 0.1, np.nan, 0.3, 0.4], None),
+        ([0.0] * 5, None),
+        (np.arange(5) * -0.1, None),
+        ([b"a", b"b"], None),
+        ([0.0, np.inf], None),
+        ([5e-324 * k for k in range(5)], None),  # a rate that is not finite
+        ([], None),
+        (0.5, None),
+    ],
+)
+def test_the_rate_of_timestamps(tmp_path, times, rate):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "movie.nwb", "w") as root:
+        series = root.create_group("acquisition/OnePhotonSeries")
+        series["data"] = noise(5, 6, 7)
+        series["timestamps"] = times
+    with open_movie(tmp_path / "movie.nwb") as recording:
+        assert recording.frame_rate == (rate and pytest.approx(rate))
+
+
+@pytest.mark.parametrize("beside", ["starting_time", "timestamps", "imaging_plane"])
+def test_groups_and_numbers_where_neurodata_have_others(tmp_path, beside):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "movie.nwb", "w") as root:
+        series = root.create_group("acquisition/OnePhotonSeries")
+        series["data"] = noise(5, 6, 7)
+        if beside == "imaging_plane":
+            series[beside] = 3.0
+        else:
+            series.create_group(beside)
+    with open_movie(tmp_path / "movie.nwb") as recording:
+        assert recording.frame_rate is None and recording.pixel_size is None
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
+@pytest.mark.parametrize(
+    ("rate", "size"),
+    [("fast", "wide"), (0, [1, 0]), (-3.0, [1, -1]), ([1, 2], [1, 2, 3]), ("", ""), (True, [])],
+)
+def test_attributes_that_are_no_rate_or_size_are_not_known(tmp_path, suffix, rate, size):
+    write = write_zarr if suffix == ".zarr" else write_hdf5
+    write(tmp_path / f"m{suffix}", noise(5, 6, 7), frame_rate=rate, pixel_size=size)
+    with open_movie(tmp_path / f"m{suffix}") as recording:
+        assert recording.frame_rate is None and recording.pixel_size is None
 
 
 def test_named_dimensions_tell_the_axes(tmp_path):

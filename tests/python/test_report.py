@@ -15,6 +15,7 @@ import stillscope
 from stillscope.report import Summary, SummaryBuilder, gather, summarise, write_report
 from stillscope.report.accumulate import PixelStatistics, covered
 from stillscope.report.envelope import envelope, thinned
+from stillscope.report.snippets import snippets_of
 from stillscope.report.words import advice_for, indices_text, percent
 from stillscope.report.worst import choose, thumbnail
 
@@ -193,6 +194,78 @@ def test_corrected_movie_as_given_or_as_made(movie, motion, summary):
     np.testing.assert_allclose(as_floats.mean_after, summary.mean_after, rtol=0, atol=_ROUNDING)
 
 
+APPLYING = [
+    {"interpolation": "cubic"},
+    {"border": "nearest"},
+    {"fill": 250},
+    {"interpolation": "cubic", "fill": 250},
+]
+
+
+@pytest.mark.parametrize("applying", APPLYING)
+def test_corrected_as_frames_are_moved_elsewhere(movie, motion, summary, applying):
+    corrected = stillscope.apply_motion(movie, motion, **applying)
+    given = summarise(movie, corrected, motion, applying=applying, n_threads=1)
+    made = summarise(movie, None, motion, applying=applying, n_threads=1)
+    for name in ("mean_after", "max_after"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(given, name))
+    for one, other, plain in zip(made.worst, given.worst, summary.worst):
+        np.testing.assert_array_equal(one.after, other.after)
+        np.testing.assert_array_equal(one.difference, plain.difference)
+    is_other = not np.array_equal(made.mean_after, summary.mean_after, equal_nan=True)
+    assert is_other == ("interpolation" in applying)  # what comes from outside is in no mean
+    assert applying.items() <= made.parameters.items()
+
+
+def test_code_of_the_page_moves_frames_the_same_way(movie, motion):
+    how = {"interpolation": "cubic", "fill": float("nan")}
+    frames = movie.astype(np.float32)
+    summary = summarise(frames, None, motion, applying=how, parameters={"refine": 1})
+    (again,) = [s for s in snippets_of(summary) if "again" in s.title]
+    names = {"movie": frames}
+    exec(again.code, names)
+    expected = stillscope.apply_motion(frames, stillscope.estimate_motion(frames, refine=1), **how)
+    np.testing.assert_array_equal(names["corrected"], expected)
+
+
+def test_nothing_from_outside_is_in_the_means(movie):
+    """Four samples on an axis reach further than two; frames that lie still reach nowhere."""
+    motion = handmade_motion(len(movie), movie.shape[1:])
+    motion.shifts[:3] = (0, 0), (3, -2), (2.5, 0)
+    means = [
+        summarise(
+            movie, None, motion, applying={"interpolation": "cubic", "fill": fill}, n_threads=1
+        ).mean_after
+        for fill in (0, 255)
+    ]
+    np.testing.assert_array_equal(*means)
+    motion.shifts[:] = 0
+    whole = summarise(movie, None, motion, applying={"interpolation": "cubic"}, n_threads=1)
+    np.testing.assert_array_equal(whole.mean_after, whole.mean_before)
+
+
+@pytest.mark.parametrize(
+    ("applying", "error", "message"),
+    [
+        ("cubic", TypeError, "applying: expected a mapping of options of apply_motion, got 'cub"),
+        ({"binning": 2}, ValueError, "applying: expected options of fill, grid, interpolation, "),
+        ({"border": "nan"}, ValueError, "border: expected another than 'nan'"),
+        ({"fill": 1000}, ValueError, "fill: expected a number from 0 to 255"),
+    ],
+)
+def test_other_ways_to_move_frames_are_refused(movie, motion, tmp_path, applying, error, message):
+    pytest.importorskip("av")
+    from stillscope.report import write_preview
+
+    with pytest.raises(error, match=message):
+        summarise(movie, None, motion, applying=applying)
+    with pytest.raises(error, match=message):
+        SummaryBuilder(motion, movie.shape, movie.dtype, applying=applying)
+    with pytest.raises(error, match=message):
+        write_preview(tmp_path / "a.mp4", movie, None, motion, applying=applying)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("options", [{}, {"preset": "miniscope"}, {"region": np.s_[8:90, 10:100]}])
 def test_residual_motion_is_that_of_the_library(movie, options):
     motion = estimate(movie, **options)
@@ -294,6 +367,8 @@ def test_refusals(movie, motion, summary, tmp_path):
         summarise(movie[:-1], None, motion)
     with pytest.raises(ValueError, match="expected frames of"):
         summarise(movie[:, :-1], None, motion)
+    with pytest.raises(ValueError, match="n_threads: expected at least 1, got 0"):
+        summarise(movie, None, motion, n_threads=0)
     with pytest.raises(TypeError, match="motion: expected a MotionEstimate, got ndarray"):
         summarise(movie, None, motion.shifts)
     builder = SummaryBuilder(motion, movie.shape, movie.dtype)
@@ -461,7 +536,7 @@ def test_failed_write_keeps_the_old_page(tmp_path, summary, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stillscope.report._atomic.sync_file", full)
+    monkeypatch.setattr("stillscope.io.durable.sync_tree", full)
     with pytest.raises(OSError, match="report.html"):
         write_report(path, summary)
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
@@ -588,6 +663,21 @@ def test_preview_shows_both_movies(tmp_path, dtype):
             assert similarity(part, frame) > _PREVIEW_SIMILARITY
 
 
+@pytest.mark.parametrize("applying", APPLYING)
+def test_preview_moves_frames_as_they_are_moved_elsewhere(
+    tmp_path, movie, motion, applying, pictures
+):
+    pytest.importorskip("av")
+    from stillscope.report import write_preview
+
+    corrected = stillscope.apply_motion(movie, motion, **applying)
+    for given, how in ((None, {"applying": applying}), (corrected, {}), (None, {})):
+        write_preview(tmp_path / "a.mp4", movie, given, motion, labels=False, n_threads=1, **how)
+    made, expected, plain = np.split(np.stack(pictures), 3)
+    np.testing.assert_array_equal(made, expected)
+    assert not np.array_equal(made, plain)
+
+
 def test_preview_of_a_long_or_large_movie_is_small(tmp_path, motion, movie):
     pytest.importorskip("av")
     from stillscope.report import write_preview
@@ -601,6 +691,23 @@ def test_preview_of_a_long_or_large_movie_is_small(tmp_path, motion, movie):
     still = handmade_motion(2, large.shape[1:])
     write_preview(tmp_path / "b.mp4", large, large, still, labels=False)
     assert max(decoded(tmp_path / "b.mp4")[0][0].shape) <= 1604
+
+
+def test_preview_of_a_movie_that_fails(tmp_path, motion, movie):
+    pytest.importorskip("av")
+    from stillscope.report import write_preview
+
+    class Failing:
+        shape, dtype = movie.shape, movie.dtype
+
+        def __getitem__(self, run):
+            if run.stop - run.start > 1:  # not one frame, for the contrast
+                raise OSError("m.avi: can't be read")
+            return movie[run]
+
+    with pytest.raises(OSError, match="^m.avi: can't be read$"):
+        write_preview(tmp_path / "a.mp4", Failing(), None, motion)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_preview_has_labels(tmp_path, motion, movie):
@@ -625,6 +732,10 @@ def test_preview_refuses(tmp_path, motion, movie):
         write_preview(tmp_path / "a.mp4", movie, None, motion, frame_rate=0)
     with pytest.raises(ValueError, match="most_frames: expected at least 1"):
         write_preview(tmp_path / "a.mp4", movie, None, motion, most_frames=0)
+    with pytest.raises(ValueError, match="n_threads: expected at least 1, got 0"):
+        write_preview(tmp_path / "a.mp4", movie, None, motion, n_threads=0)
+    with pytest.raises(TypeError, match="n_threads: expected an integer, got '2'"):
+        write_preview(tmp_path / "a.mp4", movie, None, motion, n_threads="2")
     with pytest.raises(ValueError, match="corrected: expected shape"):
         write_preview(tmp_path / "a.mp4", movie, movie[1:], motion)
     assert list(tmp_path.iterdir()) == []
@@ -675,8 +786,8 @@ def test_missing_extras_name_themselves(missing, tmp_path):
         missing,
         tmp_path,
     )
-    plots = 'the report needs matplotlib: pip install "stillscope[report]"'
-    pages = 'the report needs jinja2: pip install "stillscope[report]"'
+    plots = 'the report needs Matplotlib: pip install "stillscope[report]"'
+    pages = 'the report needs Jinja2: pip install "stillscope[report]"'
     videos = 'the preview needs PyAV: pip install "stillscope[video]"'
     expected = {
         "matplotlib": [plots, plots, "", plots, "table"],

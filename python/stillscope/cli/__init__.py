@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from .output import finish, tell, warn
 from .parser import make_parser
 
 OK, FAILED, BAD_INPUT, SYSTEM, BUSY, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -29,6 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         system failed. 4: another run is writing to the destination. 130: interrupted. The reason is
         on standard error.
     """
+    try:
+        return _run(argv)
+    finally:
+        finish()
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = make_parser().parse_args(argv)
     # Here, so that --help answers at once.
     from . import commands
@@ -39,18 +46,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             result = getattr(commands, arguments.command)(arguments)
         except KeyboardInterrupt:
-            _say("interrupted; the same command goes on from here")
+            warn("interrupted; the same command goes on from here")
             return INTERRUPTED
-        except BrokenPipeError:
-            raise
         except (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error) or type(error).__name__
             if isinstance(error, OSError) and error.strerror and error.filename is None:
                 reason = error.strerror
-            _say("error: " + " ".join(reason.split()))
+            warn("error: " + " ".join(reason.split()))
             return _status(error)
     if arguments.json:
-        print(json.dumps(result, indent=1, default=str))
+        tell(json.dumps(result, indent=1, default=str))
     return FAILED if result.get("failed") else OK
 
 
@@ -65,9 +70,5 @@ def _status(error: Exception) -> int:
     return BAD_INPUT
 
 
-def _say(text: str) -> None:
-    print(f"stillscope: {text}", file=sys.stderr)
-
-
 def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    _say(f"warning: {message}")
+    warn(f"warning: {message}")

@@ -12,16 +12,20 @@ import numpy as np
 
 import stillscope
 
-from ..io.durable import read_json
-from ..io.motion_file import read_motion
+from ..io.durable import checked_path, read_json
+from ..io.motion_file import is_motion, open_motion
 from ..pipeline.progress import Bars, Progress
+from ..pipeline.stages import Applying
+from .output import note, tell
+
+_PAGES = (".html", ".htm")
 
 
 class _Lines(Progress):
     """The plan without bars: standard error is no terminal."""
 
     def line(self, text: str) -> None:
-        print(text, file=sys.stderr)
+        note(text)
 
 
 def _progress(arguments: Namespace) -> Progress:
@@ -85,42 +89,47 @@ def apply(arguments: Namespace) -> dict[str, Any]:
     )  # fmt: skip
     told = {"movie": str(result.movie), "timings": result.timings}
     if not arguments.json:
-        print(f"wrote      {result.movie}")
+        tell(f"wrote      {result.movie}")
     return told
 
 
 def report(arguments: Namespace) -> dict[str, Any]:
     from ..report import summarise, write_figures, write_preview, write_report
 
-    output = Path(arguments.output)
-    motion = stillscope.load_motion(arguments.shifts)
+    output = _checked_output(Path(arguments.output))
+    motion, attributes = open_motion(arguments.shifts)
+    how = {"applying": Applying.options_in(attributes), "n_threads": arguments.threads}
     movie = stillscope.open_movie(arguments.recordings, **_reading(arguments))
     with movie:
         if output.suffix.lower() == ".mp4":
-            write_preview(output, movie, None, motion, frame_rate=movie.frame_rate)
+            write_preview(output, movie, None, motion, frame_rate=movie.frame_rate, **how)
         else:
             about = {
                 "name": movie.name, "files": [str(file) for file in movie.files],
                 "frame_rate": movie.frame_rate, "pixel_size": movie.pixel_size,
                 "missing": [(str(m.file), m.frame, m.reason) for m in movie.missing],
             }  # fmt: skip
-            with _progress(arguments).stage("report", len(movie)) as advance:
-                done = [0]
-
-                def on_progress(frames: int, total: int) -> None:
-                    advance(frames - done[0])
-                    done[0] = frames
-
-                summary = summarise(movie, None, motion, recording=about,
-                                    n_threads=arguments.threads,
-                                    progress=on_progress)  # fmt: skip
-            if output.suffix.lower() in (".html", ".htm"):
+            with _progress(arguments).reading("report", len(movie)) as reached:
+                summary = summarise(movie, None, motion, recording=about, progress=reached, **how)
+            if output.suffix.lower() in _PAGES:
                 write_report(output, summary)
             else:
                 write_figures(output, summary)
     if not arguments.json:
-        print(f"wrote      {output}")
+        tell(f"wrote      {output}")
     return {"report": str(output)}
+
+
+def _checked_output(output: Path) -> Path:
+    """Refuses at once what would be refused when the recording has been read."""
+    if output.suffix.lower() in (*_PAGES, ".mp4"):
+        return checked_path(output)
+    is_other = output.exists() or output.suffix[1:].isalpha()
+    if is_other and not output.is_dir():
+        raise ValueError(
+            f"output: expected a folder, or a path that ends in .html or .mp4, got {output}"
+        )
+    return output
 
 
 def info(arguments: Namespace) -> dict[str, Any]:
@@ -128,8 +137,8 @@ def info(arguments: Namespace) -> dict[str, Any]:
     if not arguments.json:
         for about in told:
             width = max(map(len, about))
-            print("\n".join(f"{key:{width}}  {value}" for key, value in about.items()))
-            print()
+            tell("\n".join(f"{key:{width}}  {value}" for key, value in about.items()))
+            tell()
     return {"paths": told}
 
 
@@ -143,9 +152,8 @@ def _about(path: Path, arguments: Namespace) -> dict[str, Any]:
             "written": state.get("written", 0),
             "parameters": read_json(path / "request.json").get("parameters"),
         }  # fmt: skip
-    if path.name.endswith((".shifts.zarr", ".shifts.nc")):
-        attributes = read_motion(path)[1]
-        motion = stillscope.load_motion(path)
+    if is_motion(path):
+        motion, attributes = open_motion(path)
         return {
             "path": str(path), "kind": "shifts", **_figures(motion),
             **{name: attributes[name] for name in ("stillscope_version", "recording", "parameters")
@@ -201,18 +209,18 @@ def _told(arguments: Namespace, result: stillscope.Correction, truth: Any) -> di
         return told
     if result.missing:
         numbered = sum(frame is not None for _, frame, _ in result.missing)
-        print(f"missing    {numbered or 'some'} frames could not be decoded; --json lists them")
+        tell(f"missing    {numbered or 'some'} frames could not be decoded; --json lists them")
     if "flagged" in told and told["flagged"]:
         flags = ", ".join(f"{count} {name}" for name, count in told["flagged"].items())
-        print(f"flagged    {flags}")
+        tell(f"flagged    {flags}")
     if "verdict" in told:
-        print(f"verdict    {told['verdict']}")
+        tell(f"verdict    {told['verdict']}")
     if truth is not None:
         error = told["error"]
-        print(f"error      RMS {error['rms']:.3f} px, max {error['max']:.3f} px against the known "
+        tell(f"error      RMS {error['rms']:.3f} px, max {error['max']:.3f} px against the known "
               "motion")  # fmt: skip
     for path in paths.values():
-        print(f"wrote      {path}")
+        tell(f"wrote      {path}")
     return told
 
 

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from importlib.metadata import version
+from typing import Any
+
+from .output import write
 
 _RECORDING = "a video (.avi, .mkv, .mp4, ...), TIFF, zarr, HDF5 or npy file, or a folder of them"
 _EXIT = "exit status: 0 done, 2 bad input, 3 disk or system, 4 destination in use, 130 interrupted"
@@ -61,8 +65,17 @@ Simulate a short recording with known motion, correct it, and compare: does this
 """
 
 
+_MOST_FRAMES = 10**7  # of a recording; a slip of the finger shall not fill the memory
+
+
+class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:
+            write(message, file or sys.stderr)
+
+
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="stillscope",
         description="Motion correction for calcium-imaging movies.",
         epilog="`stillscope COMMAND --help` says more, with examples.",
@@ -236,6 +249,8 @@ def _frames(text):
         begin, end = int(first), int(last or first)
         if end < begin:
             raise argparse.ArgumentTypeError(f"expected a range such as 3-7, got {part}")
+        if end >= _MOST_FRAMES:
+            raise argparse.ArgumentTypeError(f"expected frames below {_MOST_FRAMES}, got {part}")
         frames += range(begin, end + 1)
     return frames
 

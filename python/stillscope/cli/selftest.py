@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 import time
 from argparse import Namespace
@@ -14,12 +13,15 @@ import numpy as np
 
 import stillscope
 
+from ..io.extras import is_installed
 from ..simulate import residual_motion, simulate_movie
+from .output import tell
 
 _LARGEST_ERROR = 0.05  # px, root mean square; measured 0.011
 _LIBRARIES = {
     "video files": "av", "TIFF files": "tifffile", "zarr": "zarr", "HDF5 files": "h5py",
-    "xarray and dask": "xarray", "reports": "jinja2", "progress bars": "tqdm",
+    "shifts as netCDF": "netCDF4", "xarray and dask": "xarray", "reports": "jinja2",
+    "progress bars": "tqdm",
 }  # fmt: skip
 
 
@@ -33,8 +35,7 @@ def run(arguments: Namespace) -> dict[str, Any]:
     error, _ = residual_motion(motion.shifts, displacement)
     checks["the estimate agrees with the known motion"] = error < _LARGEST_ERROR
     checks["correction makes the mean image crisper"] = bool(motion.helps)
-    extras = {name: importlib.util.find_spec(library) is not None
-              for name, library in _LIBRARIES.items()}  # fmt: skip
+    extras = {name: is_installed(library) for name, library in _LIBRARIES.items()}
     if extras["zarr"]:
         with tempfile.TemporaryDirectory() as folder:
             result = stillscope.correct(
@@ -48,13 +49,13 @@ def run(arguments: Namespace) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     if not arguments.json:
         for check, holds in checks.items():
-            print(f"{'ok    ' if holds else 'FAILED'}  {check}")
-        print(f"        error {error:.3f} px (root mean square), {seconds:.1f} s")
+            tell(f"{'ok    ' if holds else 'FAILED'}  {check}")
+        tell(f"        error {error:.3f} px (root mean square), {seconds:.1f} s")
         there = ", ".join(name for name, is_there in extras.items() if is_there) or "none"
         missing = ", ".join(name for name, is_there in extras.items() if not is_there)
-        print(f"installed: {there}")
+        tell(f"installed: {there}")
         if missing:
-            print(f'not installed: {missing} (pip install "stillscope[all]" has everything)')
+            tell(f'not installed: {missing} (pip install "stillscope[all]" has everything)')
     return {
         "failed": not all(checks.values()), "version": stillscope.__version__, "error": error,
         "seconds": seconds, "checks": checks, "installed": extras,

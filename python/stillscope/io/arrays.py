@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from .parts import Part
 
-__all__ = ["ArrayPart", "axis_order", "choose_array", "stated_numbers"]
+__all__ = ["ArrayPart", "axis_order", "choose_array", "stated", "stated_numbers"]
 
 _HEIGHTS, _WIDTHS = ("height", "y", "row", "rows"), ("width", "x", "column", "columns", "col")
 
@@ -127,24 +126,27 @@ def stated_numbers(file, attributes) -> dict[str, Any]:
         )
     about: dict[str, Any] = {}
     for name in ("frame_rate", "fps", "fr"):
-        rate = _numbers(attributes.get(name), 1)
+        rate = stated(attributes.get(name), 1)
         if rate:
             about["frame_rate"] = rate[0]
             break
-    size = _numbers(attributes.get("pixel_size"), 2)
+    size = stated(attributes.get("pixel_size"), 2)
     if size:
         about["pixel_size"] = size
     return about
 
 
-def _numbers(value, count):
-    """``count`` numbers above 0, or None."""
+def stated(value, count):
+    """What a file states, as a tuple of ``count`` floats; None where it is not so many finite
+    numbers above 0. (Text is none, be it of digits.)"""
     try:
-        values = tuple(float(number) for number in np.ravel(value))
-    except (TypeError, ValueError):
+        values = np.ravel(value)
+    except ValueError:  # ragged
         return None
-    good = len(values) == count and all(math.isfinite(v) and v > 0 for v in values)
-    return values if good else None
+    if values.dtype.kind not in "iuf" or len(values) != count:
+        return None
+    good = np.isfinite(values).all() and (values > 0).all()
+    return tuple(values.astype(np.float64).tolist()) if good else None
 
 
 def _listed(arrays):

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,11 +22,15 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def sync_file(path: Path) -> None:
     """Has the system bring a file to the disk."""
     with naming(path, path.stat().st_size if path.is_file() else 0):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_descriptor(descriptor: int, path: Path, size: int) -> None:
@@ -34,14 +40,13 @@ def sync_descriptor(descriptor: int, path: Path, size: int) -> None:
 
 
 def sync_tree(path: Path) -> None:
-    """The same for a file, or for a folder and all that is in it."""
+    """The same for a file, or for a folder and all that is in it; who calls it names it."""
     if path.is_dir():
         for folder, _, names in os.walk(path):
-            for name in names:
-                sync_file(Path(folder, name))
-            sync_file(Path(folder))
+            for name in (*names, "."):
+                _sync(Path(folder, name))
     else:
-        sync_file(path)
+        _sync(path)
 
 
 def write_at(descriptor: int, array: np.ndarray, at: int) -> None:
@@ -52,6 +57,60 @@ def write_at(descriptor: int, array: np.ndarray, at: int) -> None:
         rest, at = rest[count:], at + count
 
 
+def checked_path(path: Any, *suffixes: str) -> Path:
+    """``path`` as that of a file to be made: in a folder that exists, with one of these suffixes in
+    lower or upper case, where there are any."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path: expected a path, got {path!r}")
+    path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ValueError(f"path: expected the suffix {' or '.join(suffixes)}, got {path}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path: {path.parent}: no such folder")
+    return path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside ``path``: the file or folder that is made there takes its place once all of it
+    is on the disk. When something fails it is removed, and all whose names begin so."""
+    new = _beside(path)
+    try:
+        yield new
+        with naming(path, size_on_disk(new)):
+            sync_tree(new)
+            replace(new, path)
+            sync_file(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for made in new.parent.glob(glob.escape(new.name) + "*"):
+                remove(made)
+        raise
+
+
+def replace(new: Path, path: Path, aside: Path | None = None) -> None:
+    """Moves a file or a folder to its place. What is there goes: in one step if both are files,
+    else it is called ``aside`` for a moment, by default something hidden beside it."""
+    old = None
+    if path.exists() and (path.is_dir() or new.is_dir()):
+        old = aside or _beside(path)
+        remove(old)
+        os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except BaseException:
+        if old is not None:
+            os.replace(old, path)
+        raise
+    if old is not None:
+        remove(old)
+
+
+def _beside(path: Path) -> Path:
+    """A name that nothing has; a hidden one, which nobody takes for a recording."""
+    return path.with_name(f".{path.stem[:100]}-{secrets.token_hex(4)}{path.suffix}")
+
+
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Replaces a file at once: what was there stays until all that comes is on the disk."""
     write_pieces(path, [data])
@@ -59,24 +118,19 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 
 def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
     """The same from pieces, which need not be in memory together."""
-    part = path.with_name(path.name + ".new")
     size = 0
-    with naming(path, size), open(part, "wb") as file:
+    with naming(path, size), replacing(path) as new, open(new, "wb") as file:
         for piece in pieces:
             size += len(piece)
             with naming(path, size):
                 file.write(piece)
         with naming(path, size):
             file.flush()
-            os.fsync(file.fileno())
-    with naming(path, size):
-        os.replace(part, path)
-        sync_file(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
     """`write_bytes` of JSON, the same text for the same value."""
-    text = json.dumps(value, sort_keys=True, indent=1, allow_nan=True)
+    text = json.dumps(value, sort_keys=True, indent=1)
     write_bytes(path, text.encode() + b"\n")
 
 

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-__all__ = ["import_extra", "require_extra"]
+__all__ = ["import_extra", "is_installed", "require_extra"]
 
 # What is imported: how it is called, and the extra that installs it.
 _LIBRARIES = {
@@ -16,7 +16,8 @@ _LIBRARIES = {
     "zarr": ("zarr", "zarr"),
     "h5py": ("h5py", "hdf5"),
     "xarray": ("xarray", "xarray"),
-    "matplotlib": ("matplotlib", "report"),
+    "netCDF4": ("netCDF4", "netcdf"),
+    "matplotlib": ("Matplotlib", "report"),
     "jinja2": ("Jinja2", "report"),
     "tqdm.auto": ("tqdm", "progress"),
     "distributed": ("distributed", "cluster"),
@@ -52,12 +53,16 @@ def require_extra(module: str, doing: str) -> None:
     ImportError
         If it is not installed. The message names the extra.
     """
-    try:
-        is_there = importlib.util.find_spec(module) is not None
-    except ValueError:  # a module that was made by hand, or is hidden
-        is_there = False
-    if not is_there:
+    if not is_installed(module):
         raise ImportError(_advice(module, doing))
+
+
+def is_installed(module: str) -> bool:
+    """Whether there is such a library, of whatever version."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # a module that was made by hand, or is hidden
+        return False
 
 
 def _advice(module, doing):

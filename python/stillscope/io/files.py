@@ -17,7 +17,7 @@ KINDS = {
         ".avi", ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv",
     ),
     "TIFF": (".tif", ".tiff"),
-    "zarr": (".zarr", ".zgroup"),
+    "zarr": (".zarr",),
     "HDF5": (".h5", ".hdf5", ".nwb", ".mat"),
     "npy": (".npy",),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import ArrayPart, axis_order, choose_array, stated_numbers
+from .arrays import ArrayPart, axis_order, choose_array, stated, stated_numbers
 from .extras import import_extra
 from .parts import Part
 
@@ -70,20 +70,32 @@ def _collect(h5py, arrays, name, node):
 
 
 def _nwb_numbers(root, name):
-    """Frame rate [Hz] and pixel size [um] beside the data of an NWB image series."""
-    about: dict = {}
+    """Frame rate [Hz] and pixel size [um] beside the data of an NWB image series, where they are
+    numbers that can be."""
     series = root[name].parent
     if "starting_time" in series and "rate" in series["starting_time"].attrs:
-        about["frame_rate"] = float(series["starting_time"].attrs["rate"])
-    elif "timestamps" in series and series["timestamps"].ndim == 1:
-        steps = np.diff(series["timestamps"][:1000])
-        if len(steps) and np.median(steps) > 0:
-            about["frame_rate"] = 1 / float(np.median(steps))
+        rate = stated(series["starting_time"].attrs["rate"], 1)
+    else:
+        step = _median_step(series.get("timestamps"))
+        rate = step and stated(1 / step, 1)
+    about: dict = {"frame_rate": rate[0]} if rate else {}
     spacing = series.get("imaging_plane/grid_spacing")
-    if spacing is not None and spacing.shape and spacing.shape[0] >= 2:
+    if getattr(spacing, "shape", None) in ((2,), (3,)):  # x, y and maybe z
         unit = spacing.attrs.get("unit", "meters")
-        unit = unit.decode() if isinstance(unit, bytes) else unit
-        if unit in _MICROMETRES:
-            x, y = (float(value) * _MICROMETRES[unit] for value in spacing[:2])
-            about["pixel_size"] = (y, x)
+        unit = unit.decode(errors="replace") if isinstance(unit, bytes) else unit
+        scale = _MICROMETRES.get(unit) if isinstance(unit, str) else None
+        sides = stated(spacing[:2], 2)
+        if scale and sides:
+            about["pixel_size"] = (sides[1] * scale, sides[0] * scale)
     return about
+
+
+def _median_step(times):
+    """Between timestamps [s]; None where they do not tell."""
+    if getattr(times, "ndim", 0) != 1 or times.dtype.kind not in "iuf":
+        return None
+    first = times[:1000].astype(np.float64)
+    if len(first) < 2 or not np.isfinite(first).all():
+        return None
+    step = float(np.median(np.diff(first)))
+    return step if step > 0 else None

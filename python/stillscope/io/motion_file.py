@@ -28,11 +28,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import _check
 from .._core import __version__
 from ..nonrigid import Deformation
 from ..result import FrameQuality, MotionEstimate
-from .durable import naming, remove, sync_tree, write_pieces
-from .extras import import_extra
+from .durable import checked_path, naming, read_json, replacing, write_pieces
+from .extras import import_extra, is_installed, require_extra
 from .zarr_group import ZarrGroup
 
 FORMAT = "stillscope motion"
@@ -49,7 +50,7 @@ _UNITS = {"quality_uncertainty": "px"}
 _SUFFIXES = (".zarr", ".nc")
 _CSV_LINES = 4096
 
-_FIELDS = {
+FIELDS = {
     "coefficients": ("frame", "axis", "grid_row", "grid_column"),
     "frame_size": ("frame",),
     "similarity": ("frame",),
@@ -87,7 +88,7 @@ def variables_of(motion: MotionEstimate) -> Variables:
         variables["quality_interpolated"] = (("frame",), quality.interpolated)
     if motion.deformation is not None:
         variables["axis"] = (("axis",), np.array(["x", "y"]))
-        for name, dims in _FIELDS.items():
+        for name, dims in FIELDS.items():
             variables[f"nonrigid_{name}"] = (dims, getattr(motion.deformation, name))
     return variables
 
@@ -126,42 +127,53 @@ def save_motion(
         ``.zarr`` or ``.nc`` (netCDF). What is there is replaced, at the end.
     motion : MotionEstimate
     attributes : mapping or None
-        More to be kept: strings, numbers, and what JSON can hold.
+        More to be kept, by names that the file does not have itself: strings, numbers, and what
+        JSON can hold.
 
     Raises
     ------
     ImportError
         Where zarr, or xarray and a netCDF library, is missing.
-    ValueError
-        Where the suffix is another.
+    FileNotFoundError
+        Where the folder does not exist.
+    TypeError, ValueError
+        Where the suffix is another, or an argument is not as stated above.
     OSError
         Where it can't be written: with the path and the bytes.
     """
-    path = _checked(path)
+    path = checked_path(path, *_SUFFIXES)
+    _check.of_type(motion, "motion", MotionEstimate)
     variables = variables_of(motion)
     about = attributes_of(motion)
-    for name, value in (attributes or {}).items():
-        is_plain = isinstance(value, (str, int, float))
-        about[name] = value if is_plain else json.dumps(value, sort_keys=True)
-    part = path.with_name(path.name + ".new")
+    about |= _more_attributes(attributes, about)
     size = sum(values.nbytes for _, values in variables.values())
-    with naming(path, size):
-        remove(part)
-        (_save_zarr if path.suffix == ".zarr" else _save_netcdf)(part, variables, about)
-        sync_tree(part)
-        old = path.with_name(path.name + ".old")
-        if path.is_dir():
-            remove(old)
-            os.replace(path, old)
-        os.replace(part, path)
-        remove(old)
+    with naming(path, size), replacing(path) as new:
+        (_save_zarr if path.suffix.lower() == ".zarr" else _save_netcdf)(new, variables, about)
 
 
-def _checked(path: str | os.PathLike) -> Path:
-    path = Path(path)
-    if path.suffix not in _SUFFIXES:
-        raise ValueError(f"path: expected the suffix .zarr or .nc, got {path}")
-    return path
+def _more_attributes(given: Any, reserved: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked, and nested values as JSON."""
+    if given is None:
+        return {}
+    _check.of_type(given, "attributes", Mapping)
+    more = {}
+    for name, value in given.items():
+        if not isinstance(name, str) or not name or name in reserved:
+            raise ValueError(
+                f"attributes: expected other names than {', '.join(reserved)}, got {name!r}"
+            )
+        value = value.item() if isinstance(value, np.generic) else value
+        if isinstance(value, (str, float, int)) and not isinstance(value, bool):
+            more[name] = value
+            continue
+        try:
+            more[name] = json.dumps(value, sort_keys=True)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"attributes: expected what JSON can hold, got {name!r} of "
+                f"{type(value).__name__} ({error})"
+            ) from None
+    return more
 
 
 def _save_zarr(path: Path, variables: Variables, attributes: dict[str, Any]) -> None:
@@ -173,17 +185,20 @@ def _save_zarr(path: Path, variables: Variables, attributes: dict[str, Any]) -> 
 
 
 def _save_netcdf(path: Path, variables: Variables, attributes: dict[str, Any]) -> None:
-    dataset = _dataset(variables, attributes)
-    dataset.to_netcdf(path)
-
-
-def _dataset(variables: Variables, attributes: dict[str, Any]) -> Any:
-    xarray = import_extra("xarray", "a netCDF file of shifts")
-    dataset = xarray.Dataset(
-        {name: (dims, values) for name, (dims, values) in variables.items()}, attrs=attributes
-    )
+    xarray, engine = _netcdf()
+    dataset = xarray.Dataset(variables, attrs=attributes)
     dataset["motion"].attrs["units"] = "px"
-    return dataset
+    dataset.to_netcdf(path, engine=engine)
+
+
+def _netcdf() -> tuple[Any, str]:
+    """xarray, and the name that it has for a library that is there."""
+    doing = "a netCDF file of shifts"
+    xarray = import_extra("xarray", doing)
+    if is_installed("h5netcdf") and not is_installed("netCDF4"):
+        return xarray, "h5netcdf"
+    require_extra("netCDF4", doing)
+    return xarray, "netcdf4"
 
 
 def load_motion(path: str | os.PathLike) -> MotionEstimate:
@@ -207,7 +222,21 @@ def load_motion(path: str | os.PathLike) -> MotionEstimate:
     ValueError
         Where it holds something else, or is of a newer version.
     """
+    return open_motion(path)[0]
+
+
+def open_motion(path: str | os.PathLike) -> tuple[MotionEstimate, dict[str, Any]]:
+    """The estimate, and the file's attributes."""
     variables, attributes = read_motion(path)
+    try:
+        return _motion_of(variables, attributes), attributes
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected all that a file of shifts has, got one that is damaged ({error!r})"
+        ) from error
+
+
+def _motion_of(variables: dict[str, np.ndarray], attributes: dict[str, Any]) -> MotionEstimate:
     motion = variables["motion"]
     planes = {
         attribute: variables.get(name) for name, attribute in _PLANES.items()
@@ -225,36 +254,53 @@ def load_motion(path: str | os.PathLike) -> MotionEstimate:
             **{name: variables[f"quality_{name}"] for name in _FIGURES},
         )
     return MotionEstimate(
-        deformation=_deformation_of(variables, attributes), shifts=motion, quality=quality, valid=valid, filtering=filtering,
-        stats=json.loads(attributes["stats"]), **planes,
+        shifts=motion, quality=quality, valid=valid, filtering=filtering,
+        stats=json.loads(attributes["stats"]), deformation=deformation_in(variables, attributes),
+        **planes,
     )  # fmt: skip
 
 
-def _deformation_of(
+def deformation_in(
     variables: dict[str, np.ndarray], attributes: dict[str, Any]
 ) -> Deformation | None:
+    """The fields among such variables, where there are any."""
     about = json.loads(attributes.get("nonrigid", "null"))
     if about is None:
         return None
     pairs = {name: tuple(about[name]) for name in ("frame_shape", "origin", "spacing")}
-    arrays = {name: variables[f"nonrigid_{name}"] for name in _FIELDS}
+    arrays = {name: variables[f"nonrigid_{name}"] for name in FIELDS}
     for name in ("from_patches", "interpolated"):
         arrays[name] = arrays[name].astype(bool)
     return Deformation(size=about["size"], is_rigid=about["is_rigid"], **pairs, **arrays)
 
 
+def is_motion(path: Path) -> bool:
+    """Whether this is a file of shifts: by its name, or by what a folder of zarr says of itself."""
+    if path.suffix.lower() == ".nc" or path.name.endswith(".shifts.zarr"):
+        return True
+    try:
+        attributes = read_json(path / ".zattrs")
+    except (OSError, ValueError):
+        return False
+    return isinstance(attributes, dict) and attributes.get("format") == FORMAT
+
+
 def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of such a file, and its attributes, checked to be of this format."""
-    path = _checked(path)
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path: expected a path, got {path!r}")
+    path = Path(path)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ValueError(f"path: expected the suffix {' or '.join(_SUFFIXES)}, got {path}")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     try:
-        if path.suffix == ".zarr":
+        if path.suffix.lower() == ".zarr":
             attributes, arrays = ZarrGroup.read(path)
             variables = {name: values for name, (_, values) in arrays.items()}
         else:
-            xarray = import_extra("xarray", "a netCDF file of shifts")
-            with xarray.open_dataset(path) as dataset:
+            xarray, engine = _netcdf()
+            with xarray.open_dataset(path, engine=engine) as dataset:
                 variables = {str(name): dataset[name].values for name in dataset.variables}
                 attributes = dict(dataset.attrs)
     except ImportError:
@@ -264,10 +310,13 @@ def read_motion(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
         raise ValueError(f"{path}: expected a file of shifts, can't read it ({reason})") from error
     if attributes.get("format") != FORMAT or "motion" not in variables:
         raise ValueError(f"{path}: expected a file of shifts by stillscope, got another")
-    if attributes["format_version"] > FORMAT_VERSION:
+    version = attributes.get("format_version")
+    if not isinstance(version, (int, np.integer)):
+        raise ValueError(f"{path}: expected a format version, got {version!r}")
+    if version > FORMAT_VERSION:
         raise ValueError(
             f"{path}: expected format version {FORMAT_VERSION} or older, got "
-            f"{attributes['format_version']}: a newer stillscope wrote it"
+            f"{version}: a newer stillscope wrote it"
         )
     return variables, attributes
 

@@ -20,7 +20,8 @@ def open_npy(file: Path) -> Part:
     Raises
     ------
     ValueError
-        If the file is no .npy file, or its array has not three dimensions.
+        If the file is no .npy file, its array has not three dimensions, or it was cut off so that
+        no frame is whole.
     """
     with open(file, "rb") as stream:
         try:
@@ -38,12 +39,18 @@ def open_npy(file: Path) -> Part:
         raise ValueError(f"{file}: expected (frame, height, width), got shape {shape}")
     if dtype.hasobject or dtype.kind not in "biuf":
         raise ValueError(f"{file}: expected real numbers, got {dtype}")
-    if is_fortran:
-        return _FortranPart(file, None, np.load(file, mmap_mode="r"), (0, 1, 2))
     frame_bytes = math.prod(shape[1:]) * dtype.itemsize
     if frame_bytes == 0:
         raise ValueError(f"{file}: expected frames with pixels, got shape {shape}")
-    there = min(shape[0], (file.stat().st_size - begin) // frame_bytes)
+    size = file.stat().st_size - begin
+    if is_fortran and shape[0] > 0:
+        if size < shape[0] * frame_bytes:
+            raise ValueError(
+                f"{file}: expected {shape[0] * frame_bytes:,} bytes of pixels, got {size:,}: the "
+                "file is cut off, and as its frames do not lie together, none is whole"
+            )
+        return _FortranPart(file, None, np.load(file, mmap_mode="r"), (0, 1, 2))
+    there = min(shape[0], size // frame_bytes)
     missing = []
     if there < shape[0]:
         reason = f"the file is cut off: frames {there} to {shape[0]} are not in it"

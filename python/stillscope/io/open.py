@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from pathlib import Path
@@ -83,11 +82,11 @@ def open_movie(
     >>> recording = stillscope.open_movie("mouse1/")
     >>> motion = stillscope.estimate_motion(recording)
     """
-    frame_rate = _check.optional_number(frame_rate, "frame_rate")
-    timeout = _check.number(timeout, "timeout")
-    for name, value in (("frame_rate", frame_rate), ("timeout", timeout)):
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"{name}: expected a number above 0, got {value}")
+    if dataset is not None and not isinstance(dataset, str):
+        raise TypeError(f"dataset: expected a name or None, got {dataset!r}")
+    if frame_rate is not None:
+        frame_rate = _check.positive(frame_rate, "frame_rate")
+    timeout = _check.positive(timeout, "timeout")
     if pixel_size is not None:
         pixel_size = _check.positive_pair(pixel_size, "pixel_size")
     check = _check.boolean(check, "check")

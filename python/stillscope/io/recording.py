@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _check
 from .parts import MissingFrame, Part
 
 __all__ = ["Recording"]
@@ -162,14 +163,12 @@ class Recording:
 
         Raises
         ------
-        ValueError
-            If ``size`` is below 1.
+        TypeError, ValueError
+            If ``size`` is no integer, or below 1.
         OSError
             If a file can't be read any more.
         """
-        if size < 1:
-            raise ValueError(f"size: expected at least 1, got {size}")
-        return self._blocks(int(size))
+        return self._blocks(_check.integer(size, "size", 1))
 
     def _blocks(self, size):
         pieces, held = [], 0

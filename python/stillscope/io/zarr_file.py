@@ -30,6 +30,8 @@ def open_zarr(file: Path, dataset: str | None) -> Part:
     ValueError
         If it can't be opened, or holds no movie, or several.
     """
+    from .motion_file import is_motion  # which imports what an estimate is
+
     node = _node(file)
     if hasattr(node, "shape"):
         name, array = None, node
@@ -37,6 +39,8 @@ def open_zarr(file: Path, dataset: str | None) -> Part:
             raise ValueError(f"{file}: expected (frame, height, width), got shape {array.shape}")
         if dataset is not None:
             raise ValueError(f"dataset: expected None for a single array, got {dataset!r}")
+    elif is_motion(file):
+        raise ValueError(f"{file}: expected a movie, got shifts: stillscope.load_motion reads them")
     else:
         arrays = dict(_arrays(node, ""))
         name = choose_array(file, arrays, dataset)

@@ -61,6 +61,7 @@ def _prepare(run: Run) -> tuple[list[Any], MovieSpec]:
     job = Job.attach(run.destination.part)
     opened = run.source.open(job, run.progress, _check.threads(run.n_threads))
     try:
+        check_spec(run.spec(opened))
         run.estimate(job, opened)
         stage = run.movie_stage(job, opened)
         if "written" not in job.state:

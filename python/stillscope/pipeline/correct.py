@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from .. import _check
 from .._core import __version__
 from ..io.extras import require_extra
-from ..io.motion_file import load_motion, read_motion
+from ..io.motion_file import open_motion
 from ..io.zarr_group import ZarrGroup
 from ..movie import movie_settings
 from ..result import MotionEstimate
@@ -62,9 +61,7 @@ def _layout(layout: str, chunks: Any, destination: Destination) -> tuple[int, in
         return None
     if layout != "frames":
         raise ValueError(f"chunks: expected None with layout={layout!r}, got {chunks!r}")
-    if not isinstance(chunks, (tuple, list)) or len(chunks) != 3:
-        raise ValueError(f"chunks: expected frames, height and width, got {chunks!r}")
-    return tuple(_check.integer(side, "chunks", 1) for side in chunks)
+    return _check.chunk_sides(chunks)
 
 
 def _input(
@@ -288,15 +285,14 @@ def apply(
     """
     where = Destination.of(destination)
     recording = _input(source, dataset, frame_rate, pixel_size, where)
-    used: dict[str, Any] = {"interpolation": "linear", "border": "constant", "fill": 0}
+    used = Applying().options
     if isinstance(shifts, Correction):
         shifts = shifts.shifts
     if shifts is None:
         raise TypeError("shifts: expected a path, a Correction with shifts, or shifts, got None")
     if isinstance(shifts, (str, os.PathLike)):
-        path, shifts = shifts, load_motion(shifts)
-        kept = json.loads(read_motion(path)[1].get("applying", "null")) or {}
-        used |= {name: kept[name] for name in used if name in kept}
+        shifts, attributes = open_motion(shifts)
+        used = Applying.options_in(attributes)
     given = {"interpolation": interpolation, "border": border, "fill": fill}
     used |= {name: value for name, value in given.items() if value is not None}
     rows = np.asarray(getattr(shifts, "shifts", shifts))
@@ -304,8 +300,7 @@ def apply(
         _check.shift_rows(rows, "shifts", len(rows)), np.zeros((1, 1), np.float32),
         deformation=getattr(shifts, "deformation", None),
     )  # fmt: skip
-    applying = _applying(used["interpolation"], used["border"], used["fill"], binning,
-                         recording.dtype)  # fmt: skip
+    applying = _applying(**used, binning=binning, dtype=recording.dtype)
     if not recording.is_spooled:
         check_numbers(motion, recording.shape[0])
     sides = _layout(layout, chunks, where)

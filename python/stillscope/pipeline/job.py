@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..io.durable import naming, read_json, remove, sync_file, write_json
+from ..io.durable import naming, read_json, remove, replace, sync_file, write_json
 from .fingerprint import of_value
 
 _LOCK = "lock"
@@ -104,6 +104,8 @@ class Job:
             os.close(descriptor)
 
     def _open(self, request: dict[str, Any], restart: bool) -> None:
+        for entry in self.folder.glob(".*-????????*"):  # was being written when a run was killed
+            remove(entry)
         if is_committed(self.folder):
             self._move()  # A run that was interrupted when all was there.
             self._clear()
@@ -165,11 +167,7 @@ class Job:
             part, path = self.folder / name, self.folder.parent / final
             with naming(path, 0):
                 if part.exists():
-                    if path.is_dir():  # which cannot be replaced in one step
-                        old = self.folder / f"old.{name}"
-                        remove(old)
-                        os.replace(path, old)
-                    os.replace(part, path)
+                    replace(part, path, self.folder / f"old.{name}")
         sync_file(self.folder.parent)
 
     def _clear(self) -> None:

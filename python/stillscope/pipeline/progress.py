@@ -22,6 +22,19 @@ class Progress:
         """A stage of so many frames; yields what is called with the number of those just done."""
         yield lambda count: None
 
+    @contextlib.contextmanager
+    def reading(self, name: str, frames: int) -> Iterator[Callable[[int, int], None]]:
+        """The same for what tells how many frames are done so far, and of how many."""
+        done = 0
+        with self.stage(name, frames) as advance:
+
+            def reached(count: int, total: int) -> None:
+                nonlocal done
+                advance(count - done)
+                done = count
+
+            yield reached
+
 
 class Bars(Progress):
     """A bar a stage, on standard error or in the notebook."""

@@ -247,6 +247,8 @@ class Run:
         with self.timed("decode"):
             opened = self.source.open(job, self.progress, self.n_threads)
         try:
+            if self.applying is not None:
+                check_spec(self.spec(opened))  # now that the rate is known
             motion = self.estimate(job, opened) if given is None else given
             check_numbers(motion, opened.frames.shape[0])
             if self.applying is not None:
@@ -272,20 +274,19 @@ class Run:
 
     def look(self, job: Job, opened: Opened, motion: MotionEstimate) -> None:
         """The report and the preview."""
+        how = {
+            "applying": None if self.applying is None else self.applying.options,
+            "n_threads": self.n_threads,
+        }
         if self.report:
             from ..report import summarise, write_report
 
-            with self.timed("report"), self.progress.stage("report", opened.frames.shape[0]) as add:
-                done = [0]
-
-                def advance(frames: int, total: int) -> None:
-                    add(frames - done[0])
-                    done[0] = frames
-
+            frames = opened.frames.shape[0]
+            with self.timed("report"), self.progress.reading("report", frames) as reached:
                 summary = stages.quietly(
-                    summarise, opened.frames, None, motion,
+                    summarise, opened.frames, None, motion, **how,
                     recording=self._about_recording(opened), parameters=self._parameters(),
-                    timings=dict(self.timings), n_threads=self.n_threads, progress=advance,
+                    timings=dict(self.timings), progress=reached,
                     outputs={path.name: str(path) for path in self._results().values()},
                 )  # fmt: skip
                 write_report(job.path("report.html"), summary)
@@ -294,7 +295,7 @@ class Run:
 
             with self.timed("preview"):
                 write_preview(
-                    job.path("preview.mp4"), opened.frames, None, motion,
+                    job.path("preview.mp4"), opened.frames, None, motion, **how,
                     frame_rate=opened.frame_rate,
                 )  # fmt: skip
 

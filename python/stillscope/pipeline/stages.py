@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -87,6 +88,21 @@ class Applying:
     border: str = "constant"
     fill: float = 0
     binning: Any = 1.0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that do not depend on the movie's size."""
+        return {name: value for name, value in vars(self).items() if name != "binning"}
+
+    @classmethod
+    def options_in(cls, attributes: dict[str, Any]) -> dict[str, Any]:
+        """The same of the run that made a file of shifts with these attributes, or the defaults."""
+        try:
+            kept = json.loads(attributes.get("applying", "null"))
+        except (TypeError, ValueError):  # somebody else's attribute
+            kept = None
+        kept = kept if isinstance(kept, dict) else {}
+        return {name: kept.get(name, value) for name, value in cls().options.items()}
 
     def __call__(
         self, frames: np.ndarray, shifts: Any, n_threads: int | None = None

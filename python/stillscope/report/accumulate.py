@@ -10,20 +10,25 @@ _MOST_IN_32_BITS = 1 << 15  # frames of at most 16 bits whose sum fits, with a s
 
 
 def covered(
-    shift: np.ndarray, shape: tuple[int, int], reach: float = 0.0
+    shift: np.ndarray,
+    shape: tuple[int, int],
+    reach: float = 0.0,
+    interpolation: str = "linear",
 ) -> tuple[slice, slice] | None:
     """Rows and columns of a moved frame that show the frame alone; None where there are none.
 
-    The others are what lies outside, or blend with it. ``reach``: px by which parts of the frame may
-    lie off its shift.
+    The others are what lies outside, or blend with it. ``reach``: px by which parts of the frame
+    may lie off its shift. ``interpolation``: that of `apply_motion`.
     """
     if not np.isfinite(shift).all():
         return None
     parts = []
     # Frames are moved in single precision.
     for by, size in zip(np.float32(shift).astype(np.float64), shape):
-        first = max(int(np.ceil(by + reach)), 0)
-        end = min(int(np.floor(size - 1 + by - reach)) + 1, size)
+        # Of four samples on an axis, one more lies beyond on each side; whole shifts take one.
+        off = reach + (interpolation == "cubic" and (by % 1 != 0 or reach > 0))
+        first = max(int(np.ceil(by + off)), 0)
+        end = min(int(np.floor(size - 1 + by - off)) + 1, size)
         if first >= end:
             return None
         parts.append(slice(first, end))

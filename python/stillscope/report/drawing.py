@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..io.extras import import_extra
 from .envelope import envelope
 
 WIDE, NARROW = 10.4, 3.75  # in: pages of a desktop and of a phone
@@ -21,13 +22,10 @@ FONT = 9  # pt
 
 
 def import_matplotlib() -> Any:
-    try:
-        import matplotlib.figure
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-    except ImportError as error:
-        raise ImportError(
-            'the report needs matplotlib: pip install "stillscope[report]"'
-        ) from error
+    import_extra("matplotlib", "the report")
+    import matplotlib.figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     return matplotlib.figure.Figure, FigureCanvasAgg
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check
+from ..io.durable import checked_path, replacing
 from ..result import MotionEstimate
 from .drawing import AFTER, BEFORE, KNOWN, WIDE, columns_of, new_figure, trace
 
@@ -37,12 +38,12 @@ def deformation_figure(
 
     Raises
     ------
-    ValueError
-        Where the estimate has no fields or no such frame.
+    TypeError, ValueError
+        Where the estimate is none, has no fields or no such frame.
     ImportError
         If Matplotlib is missing.
     """
-    deformation = motion.deformation
+    deformation = _check.of_type(motion, "motion", MotionEstimate).deformation
     if deformation is None:
         raise ValueError("motion: expected an estimate with nonrigid=True, got one without")
     frames = len(motion.shifts)
@@ -64,7 +65,12 @@ def plot_deformation(
     path: str | os.PathLike, motion: MotionEstimate, frame: int | None = None
 ) -> None:
     """Write `deformation_figure` to a file; the suffix is its format."""
-    deformation_figure(motion, frame).savefig(path, dpi=110)
+    path = checked_path(path)
+    figure = deformation_figure(motion, frame)
+    if path.suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
+        raise ValueError(f"path: expected a suffix that Matplotlib knows, got {path}")
+    with replacing(path) as new:
+        figure.savefig(new, dpi=110)
 
 
 def _draw_field(figure: Any, axes: Any, motion: MotionEstimate, frame: int) -> None:

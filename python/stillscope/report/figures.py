@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from .. import _check
-from ._atomic import write_bytes
+from ..io.durable import write_bytes
 from .drawing import FONT, IMAGE, WIDE, columns_of, frames_axis, legend_above, new_figure, png
 from .fields import deformation_figure
 from .images import draw_image, image_figure, limits_of, worst_figure
+from .summary import Summary
 from .traces import (
     displacement_figure,
     draw_shifts,
@@ -47,9 +48,10 @@ def overview_figure(summary: Any, *, truth: Any = None, width: float = WIDE) -> 
 
     Raises
     ------
-    ValueError
-        Where ``truth`` is not one shift a frame.
+    TypeError, ValueError
+        Where this is no summary, or ``truth`` is not one shift a frame.
     """
+    _check.of_type(summary, "summary", Summary)
     motion, (frames, height, columns) = summary.motion, summary.shape
     if truth is not None:
         truth = _check.shift_rows(truth, "truth", frames)
@@ -134,6 +136,8 @@ def write_figures(folder: str | os.PathLike, summary: Any) -> list[Path]:
     ------
     ImportError
         Where Matplotlib is missing.
+    TypeError
+        Where this is no summary.
     """
     folder = Path(folder)
     figures = {"overview": overview_figure(summary), **all_figures(summary), **all_images(summary)}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from .._source import FrameSource
 from ..movie import apply_motion
 from ..residual import MovedFrames, residual_motion, seen_by, template_of
 from ..result import MotionEstimate, _crispness
+from .about import mapping_of, outputs_of, recording_of, timings_of
 from .accumulate import PixelStatistics, covered
+from .applied import applying_options
 from .facts import crispness_of, judge, used_frames
 from .summary import ResidualSample, Summary
 from .worst import WorstFrame, choose, look_at
@@ -39,13 +41,16 @@ class SummaryBuilder:
         Of the movie.
     sample : int
         Motion that is left is measured on at most so many frames without flag, evenly spaced.
+    applying : mapping or None
+        As in `summarise`.
     n_threads : int or None
         As in `estimate_motion`.
 
     Raises
     ------
     TypeError, ValueError
-        Where the motion is not that of frames of this number and size.
+        Where the motion is not that of frames of this number and size, or an option is out of
+        range.
     """
 
     def __init__(
@@ -55,10 +60,10 @@ class SummaryBuilder:
         dtype: Any,
         *,
         sample: int = 300,
+        applying: Mapping[str, Any] | None = None,
         n_threads: int | None = None,
     ) -> None:
-        if not hasattr(motion, "template"):
-            raise TypeError(f"motion: expected a MotionEstimate, got {type(motion).__name__}")
+        _check.of_type(motion, "motion", MotionEstimate)
         if len(motion.shifts) != shape[0]:
             raise ValueError(
                 f"motion: expected one of {shape[0]} frames, as in the movie, "
@@ -69,6 +74,8 @@ class SummaryBuilder:
         _check.real_dtype(self.dtype, "dtype")
         size = self.shape[1:]
         sample = _check.integer(sample, "sample", 1)
+        n_threads = _check.threads(n_threads)
+        self._applying = applying_options(applying, self.dtype)
         # A movie of another size is refused before it is read; a slice of nothing costs nothing.
         seen_by(motion, np.broadcast_to(np.zeros((), self.dtype), (1, *size)), n_threads)
         self._motion, self._n_threads = motion, n_threads
@@ -110,23 +117,28 @@ class SummaryBuilder:
             )
         if after is not None and after.shape != before.shape:
             raise ValueError(f"after: expected shape {before.shape}, got {after.shape}")
+        for name, frames in (("before", before), ("after", after)):
+            if frames is not None:
+                _check.real_dtype(frames.dtype, name)
         shifts = self._motion.shifts[first:end]
-        moved = after
-        if moved is None:
+        if after is None:
             part = self._motion.of_frames(slice(first, end))
-            moved = apply_motion(before, part, n_threads=self._n_threads)
-        if self._before is None or self._after is None:
+            after = apply_motion(before, part, n_threads=self._n_threads, **self._applying)
+        before, moved = _check.kernel_array(before), _check.kernel_array(after)
+        interpolation = self._applying.get("interpolation", "linear")
+        if self._before is None:
             self._before = PixelStatistics(self.shape[1:], before.dtype)
             self._after = PixelStatistics(self.shape[1:], moved.dtype)
         for k in range(len(before)):
             if self._used[first + k]:
                 self._before.add(before[k])
-                part = covered(shifts[k], self.shape[1:], self._reach[first + k])
+                reach = self._reach[first + k]
+                part = covered(shifts[k], self.shape[1:], reach, interpolation)
                 if part is not None:
                     self._after.add(moved[k], part)
             if first + k in self._chosen:
                 self._looked_at[first + k] = look_at(
-                    self._motion, first + k, before[k], None if after is None else after[k],
+                    self._motion, first + k, before[k], moved[k], interpolation,
                     self._chosen[first + k], self._n_threads,
                 )  # fmt: skip
         self._measure(before, first, end)
@@ -158,13 +170,19 @@ class SummaryBuilder:
 
         Raises
         ------
-        ValueError
-            Where frames are still to come.
+        TypeError, ValueError
+            Where frames are still to come, or an argument is not as stated there.
         """
+        about = {
+            "recording": recording_of(recording),
+            "parameters": {**mapping_of(parameters, "parameters"), **self._applying},
+            "timings": timings_of(timings),
+            "outputs": outputs_of(outputs),
+        }
         if self._next != self.shape[0]:
             raise ValueError(f"frames: expected {self.shape[0]} of them, got {self._next}")
         motion = self._motion
-        crispness = _crispness_of(motion, self._before.mean, self._after.mean)
+        mean_before, mean_after = self._before.mean, self._after.mean
         status, verdict = judge(motion)
         return Summary(
             motion=motion,
@@ -172,18 +190,15 @@ class SummaryBuilder:
             dtype=self.dtype,
             status=status,
             verdict=verdict,
-            mean_before=self._before.mean,
-            mean_after=self._after.mean,
+            mean_before=mean_before,
+            mean_after=mean_after,
             max_before=self._before.max,
             max_after=self._after.max,
             used=self._used,
             residual=ResidualSample(self._sample, *self._residual) if self._sample.size else None,
             worst=tuple(self._looked_at[k] for k in self._chosen),
-            crispness=crispness,
-            recording=dict(recording or {}),
-            parameters=dict(parameters or {}),
-            timings=dict(timings or {}),
-            outputs=dict(outputs or {}),
+            crispness=_crispness_of(motion, mean_before, mean_after),
+            **about,
             versions={
                 "stillscope": __version__,
                 "numpy": np.__version__,
@@ -203,6 +218,7 @@ def summarise(
     parameters: dict[str, Any] | None = None,
     timings: dict[str, float] | None = None,
     outputs: dict[str, Any] | None = None,
+    applying: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     sample: int = 300,
@@ -228,6 +244,9 @@ def summarise(
         Seconds that each stage took, by name.
     outputs : dict or None
         Paths of what was written, by role; shown, with code that opens the movie and the shifts.
+    applying : mapping or None
+        How frames are moved, or were for ``corrected``: ``interpolation``, ``border``, ``fill`` and
+        ``grid`` of `apply_motion`; None: its defaults.
     n_threads : int or None
         As in `estimate_motion`. The result does not depend on it.
     progress : callable or None
@@ -244,7 +263,7 @@ def summarise(
     TypeError
         Where an argument has the wrong type or a movie no real dtype.
     ValueError
-        Where shapes do not agree.
+        Where shapes do not agree, or an argument is not as stated above.
 
     Examples
     --------
@@ -252,16 +271,21 @@ def summarise(
     >>> summary = stillscope.report.summarise(movie, None, motion)
     >>> stillscope.report.write_report("report.html", summary)
     """
+    recording, timings, outputs = recording_of(recording), timings_of(timings), outputs_of(outputs)
+    parameters = mapping_of(parameters, "parameters")
     before = FrameSource(source, "source")
     after = None if corrected is None else FrameSource(corrected, "corrected")
     if after is not None and after.shape != before.shape:
         raise ValueError(f"corrected: expected shape {before.shape}, got {after.shape}")
-    builder = SummaryBuilder(motion, before.shape, before.dtype, sample=sample, n_threads=n_threads)
+    builder = SummaryBuilder(
+        motion, before.shape, before.dtype, sample=sample, applying=applying, n_threads=n_threads
+    )
     frames, height, width = before.shape
     run = max(1, min(256, _RUN_BYTES // (height * width * before.kernel_dtype.itemsize)))
     for first in range(0, frames, run):
         end = min(first + run, frames)
-        builder.add(before.read(first, end), None if after is None else after.read(first, end))
+        moved = None if after is None else after.read_as_is(first, end)
+        builder.add(before.read_as_is(first, end), moved)
         if progress is not None:
             progress(end, frames)
     return builder.finish(

@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ._atomic import checked_path, write_bytes
+from .. import _check
+from ..io.durable import checked_path, write_bytes
+from ..io.extras import import_extra
 from .drawing import NARROW, WIDE, png
 from .figures import all_figures, all_images
 from .images import thumbnail_limits, thumbnail_png
 from .snippets import snippets_of
+from .summary import Summary
 from .table import tiles_of
 from .words import FLAGS, count, indices_text, percent
 
@@ -48,10 +51,11 @@ def write_report(path: str | os.PathLike, summary: Any) -> None:
         Where Matplotlib or Jinja2 is missing.
     FileNotFoundError
         Where the folder does not exist.
-    ValueError
-        Where the suffix is another.
+    TypeError, ValueError
+        Where the suffix is another, or this is no summary.
     """
     path = checked_path(path, ".html", ".htm")
+    _check.of_type(summary, "summary", Summary)
     write_bytes(path, report_html(summary).encode())
 
 
@@ -82,10 +86,7 @@ def report_html(summary: Any) -> str:
 
 
 def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ImportError('the report needs jinja2: pip install "stillscope[report]"') from error
+    jinja2 = import_extra("jinja2", "the report")
     # File names and parameters come from outside: everything is escaped.
     return jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -93,7 +94,7 @@ def _environment() -> Any:
 
 
 def _title(summary: Any) -> str:
-    title = summary.recording.get("title", summary.recording.get("name"))
+    title = summary.recording.get("name")
     files = summary.recording.get("files") or ()
     if title is None and files:
         title = Path(str(files[0])).name
@@ -118,7 +119,7 @@ def _facts(summary: Any) -> list[tuple[str, str]]:
     if size is not None:
         sides = dict.fromkeys(np.atleast_1d(size).tolist())  # one where they are the same
         facts.append(("Pixel", "x".join(f"{side:g}" for side in sides) + " \N{MICRO SIGN}m"))
-    known = {"files", "frame_rate", "missing", "title", "name", "pixel_size"}
+    known = {"files", "frame_rate", "missing", "name", "pixel_size"}
     facts += [
         (str(name).replace("_", " "), value)
         for name, value in summary.recording.items()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -12,9 +12,11 @@ import numpy as np
 
 from .. import _check
 from .._source import FrameSource
+from ..io.durable import checked_path, replacing
+from ..io.extras import import_extra
 from ..movie import apply_motion
 from ..result import MotionEstimate
-from ._atomic import checked_path, replacing
+from .applied import applying_options
 from .facts import flagged_frames, used_frames
 
 _RATE = 20.0  # Hz, where none is given
@@ -35,6 +37,7 @@ def write_preview(
     frame_rate: float | None = None,
     most_frames: int = 1200,
     labels: bool | None = None,
+    applying: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
@@ -59,6 +62,8 @@ def write_preview(
     labels : bool or None
         A line of text above: before, after, and the number of the frame with its flags. It needs
         Matplotlib; None: where that is there.
+    applying : mapping or None
+        How frames are moved where ``corrected`` is None; as in `summarise`.
     n_threads : int or None
         As in `estimate_motion`.
     progress : callable or None
@@ -78,18 +83,19 @@ def write_preview(
     TypeError, ValueError
         Where an argument has the wrong type, shapes do not agree, or a number is out of range.
     """
-    av = _import_av()
+    av = import_extra("av", "the preview")
     path = checked_path(path, ".mp4")
     before = FrameSource(source, "source")
     after = None if corrected is None else FrameSource(corrected, "corrected")
     if after is not None and after.shape != before.shape:
         raise ValueError(f"corrected: expected shape {before.shape}, got {after.shape}")
+    _check.of_type(motion, "motion", MotionEstimate)
     _check.shift_rows(motion.shifts, "motion", len(before))
-    frame_rate = _RATE if frame_rate is None else _check.number(frame_rate, "frame_rate")
-    if not 0 < frame_rate < float("inf"):
-        raise ValueError(f"frame_rate: expected a finite number above 0, got {frame_rate}")
+    frame_rate = _RATE if frame_rate is None else _check.positive(frame_rate, "frame_rate")
     step = -(-len(before) // _check.integer(most_frames, "most_frames", 1))
     shown = range(0, len(before), step)
+    applying = applying_options(applying, before.dtype)
+    n_threads = _check.threads(n_threads)
     writer_of_labels = _labels(labels, motion)
 
     height, width = before.shape[1:]
@@ -98,7 +104,8 @@ def write_preview(
     how = {"format": "mp4", "options": {"movflags": "faststart"}}
     with replacing(path) as temporary, av.open(str(temporary), "w", **how) as container:
         stream = None
-        for k, (one, two) in enumerate(_pairs(before, after, motion, shown, n_threads)):
+        pairs = _pairs(before, after, motion, shown, {**applying, "n_threads": n_threads})
+        for k, (one, two) in enumerate(pairs):
             picture = _side_by_side(_grey(one, limits, bins), _grey(two, limits, bins))
             if writer_of_labels is not None:
                 picture = writer_of_labels.above(picture, shown[k])
@@ -112,14 +119,6 @@ def write_preview(
                 progress(k + 1, len(shown))
         container.mux(stream.encode())
     return len(shown)
-
-
-def _import_av() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError('the preview needs PyAV: pip install "stillscope[video]"') from error
-    return av
 
 
 def _add_stream(
@@ -141,7 +140,7 @@ def _add_stream(
 
 
 def _pairs(before: FrameSource, after: FrameSource | None, motion: MotionEstimate, shown: range,
-           n_threads: int | None) -> Any:  # fmt: skip
+           how: dict[str, Any]) -> Any:  # fmt: skip
     """Frames before and after, one after the other."""
     height, width = before.shape[1:]
     most = max(1, _RUN_BYTES // (height * width * before.kernel_dtype.itemsize))
@@ -149,12 +148,12 @@ def _pairs(before: FrameSource, after: FrameSource | None, motion: MotionEstimat
     for first in range(0, len(shown), each):
         part = shown[first : first + each]
         run = slice(part[0], part[-1] + 1)
-        one = before.read(run.start, run.stop)[:: shown.step]
+        one = before.read_as_is(run.start, run.stop)[:: shown.step]
         if after is None:
             moved = motion.of_frames(slice(run.start, run.stop, shown.step))
-            two = apply_motion(one, moved, n_threads=n_threads)
+            two = apply_motion(one, moved, **how)
         else:
-            two = after.read(run.start, run.stop)[:: shown.step]
+            two = after.read_as_is(run.start, run.stop)[:: shown.step]
         yield from zip(one, two)
 
 

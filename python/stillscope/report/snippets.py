@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import inspect
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..movie import estimate_motion
+from ..movie import apply_motion, estimate_motion
 
 
 class Snippet(NamedTuple):
@@ -44,7 +46,7 @@ _AGAIN = """\
 import stillscope
 
 motion = stillscope.estimate_motion(movie{options})
-corrected = stillscope.apply_motion(movie, motion)"""
+corrected = stillscope.apply_motion(movie, motion{applying})"""
 
 
 def snippets_of(summary: Any) -> list[Snippet]:
@@ -64,21 +66,29 @@ def snippets_of(summary: Any) -> list[Snippet]:
     elif "csv" in by_kind:
         items.append(Snippet("Open the shifts", _CSV.format(path=repr(str(by_kind["csv"])))))
     if not items:
-        code = _AGAIN.format(options=_options(summary.parameters))
+        code = _AGAIN.format(
+            options=_options(summary.parameters, estimate_motion),
+            applying=_options(summary.parameters, apply_motion),
+        )
         if summary.valid is not None:
             code += f"\ncropped = corrected[{_crop(summary.valid)}]"
         items.append(Snippet("Do it again, in memory", code))
     return items
 
 
-def _options(parameters: dict[str, Any]) -> str:
-    """Those that `estimate_motion` takes, as arguments."""
-    known = set(inspect.signature(estimate_motion).parameters)
+def _options(parameters: dict[str, Any], function: Callable[..., Any]) -> str:
+    """Those that the function takes, as arguments."""
+    known = set(inspect.signature(function).parameters)
     return "".join(
-        f", {name}={value!r}"
+        f", {name}={_code(value)}"
         for name, value in parameters.items()
         if name in known and isinstance(value, (str, int, float, bool))
     )
+
+
+def _code(value: Any) -> str:
+    is_odd = isinstance(value, float) and not math.isfinite(value)
+    return f"float({str(value)!r})" if is_odd else repr(value)
 
 
 def _kind(role: Any, path: Any) -> str:

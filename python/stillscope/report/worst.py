@@ -109,13 +109,13 @@ def _reason(motion: Any, k: int) -> str:
     return text + " Its shift lies between its neighbours'." if quality.interpolated[k] else text
 
 
-def look_at(motion: Any, k: int, frame: np.ndarray, moved: np.ndarray | None, why: str,
-            n_threads: int | None) -> WorstFrame:  # fmt: skip
-    """Small pictures of frame ``k``; ``moved`` is made where it is not given."""
+def look_at(motion: Any, k: int, frame: np.ndarray, moved: np.ndarray, interpolation: str,
+            why: str, n_threads: int | None) -> WorstFrame:  # fmt: skip
+    """Small pictures of frame ``k``, which is ``moved`` with that ``interpolation``."""
     shift = motion.of_frames(slice(k, k + 1))
-    after = _moved(frame[np.newaxis], shift, n_threads)[0]
-    if moved is not None:  # what was written, but for what lies outside
-        after = np.where(np.isnan(after) & np.isfinite(moved), np.nan, moved.astype(np.float32))
+    inside = _moved(frame[np.newaxis], shift, n_threads, interpolation)[0]
+    # What was written, but for what lies outside.
+    after = np.where(np.isnan(inside), np.nan, moved.astype(np.float32))
     seen = seen_by(motion, frame[np.newaxis], n_threads)
     seen = np.asarray(seen[0:1])
     template = template_of(motion)
@@ -131,10 +131,14 @@ def look_at(motion: Any, k: int, frame: np.ndarray, moved: np.ndarray | None, wh
     )
 
 
-def _moved(stack: np.ndarray, shift: Any, n_threads: int | None) -> np.ndarray:
+def _moved(
+    stack: np.ndarray, shift: Any, n_threads: int | None, interpolation: str = "linear"
+) -> np.ndarray:
     values = stack.astype(np.float32)
     values[~np.isfinite(values)] = np.nan
-    return apply_motion(values, shift, border="nan", n_threads=n_threads)
+    return apply_motion(
+        values, shift, border="nan", interpolation=interpolation, n_threads=n_threads
+    )
 
 
 def _less_template(frame: np.ndarray, template: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import _check
-from ..durable import naming, remove
+from ..durable import checked_path, naming, replacing
 from .specification import MovieSpec, MovieWriter
 
 SUFFIXES = {".zarr": "zarr", ".tif": "tiff", ".tiff": "tiff", ".avi": "avi"}
@@ -58,7 +58,7 @@ def write_movie(
     movie: Any,
     *,
     frame_rate: float | None = None,
-    pixel_size: tuple[float, float] | None = None,
+    pixel_size: float | tuple[float, float] | None = None,
     chunks: tuple[int, int, int] | None = None,
 ) -> None:
     """Write a movie in memory to a file; what is there is replaced once it is complete.
@@ -71,10 +71,10 @@ def write_movie(
         ``(frame, height, width)``, at least one frame with pixels.
     frame_rate : float or None
         Hz; AVI takes 20 for None.
-    pixel_size : (float, float) or None
-        Height and width of a pixel in micrometres.
+    pixel_size : float, (height, width) or None
+        Micrometres.
     chunks : (int, int, int) or None
-        Of zarr.
+        Of zarr: frames, height and width of a chunk; None: whole frames.
 
     Raises
     ------
@@ -83,30 +83,30 @@ def write_movie(
     OSError
         Where it can't be written: with the path and the bytes.
     TypeError, ValueError
-        Where the format can't hold the movie, or the suffix is unknown.
+        Where the format can't hold the movie, the suffix is unknown, or an argument is not as
+        stated above.
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"path: expected one that ends in {', '.join(SUFFIXES)}, got {path}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"path: {path.parent}: no such folder")
-    if frame_rate is not None and not 0 < frame_rate < float("inf"):
-        raise ValueError(f"frame_rate: expected a number above 0, got {frame_rate}")
+    path = checked_path(path, *SUFFIXES)
+    kind = SUFFIXES[path.suffix.lower()]
+    if frame_rate is not None:
+        frame_rate = _check.positive(frame_rate, "frame_rate")
+    if pixel_size is not None:
+        pixel_size = _check.positive_pair(pixel_size, "pixel_size")
+    if chunks is not None:
+        if kind != "zarr":
+            raise ValueError(f"chunks: expected None for another format than zarr, got {chunks!r}")
+        chunks = _check.chunk_sides(chunks)
     movie = _check.frames(movie, "movie")
     spec = MovieSpec(
-        SUFFIXES[path.suffix.lower()], movie.shape, movie.dtype, frame_rate, pixel_size, chunks,
+        kind, movie.shape, movie.dtype, frame_rate, pixel_size, chunks,
         path.stem,
     )  # fmt: skip
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
-    writer = open_writer(part, spec)
-    try:
-        writer.begin()
-        for begin in range(0, len(movie), writer.run):
-            writer.write(begin, movie[begin : begin + writer.run])
-        writer.finish(spec.nbytes)
-    finally:
-        writer.close()
-    with naming(path, spec.nbytes):
-        if path.is_dir():
-            remove(path)
-        os.replace(part, path)
+    with naming(path, spec.nbytes), replacing(path) as new:
+        writer = open_writer(new, spec)
+        try:
+            writer.begin()
+            for begin in range(0, len(movie), writer.run):
+                writer.write(begin, movie[begin : begin + writer.run])
+            writer.finish(spec.nbytes)
+        finally:
+            writer.close()

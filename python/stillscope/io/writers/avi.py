@@ -21,6 +21,7 @@ from .specification import MovieSpec, MovieWriter
 
 _FORMATS = {"u1": "gray", "u2": "gray16le"}
 _DEFAULT_RATE = 20.0  # Hz; AVI cannot do without
+_MOST_DIVISOR, _MOST_RATE = 10_000, 2**31 - 1  # of the fraction that states the rate
 _LENGTH = struct.Struct("<Q")
 
 
@@ -34,6 +35,11 @@ class AviWriter(MovieWriter):
             raise TypeError(
                 f"destination: expected a movie of uint8 or uint16 for AVI, got {spec.dtype}; "
                 "zarr and TIFF hold it as it is"
+            )
+        least, most = 1 / _MOST_DIVISOR, _MOST_RATE // _MOST_DIVISOR
+        if not least <= (spec.frame_rate or _DEFAULT_RATE) <= most:
+            raise ValueError(
+                f"frame_rate: expected {least:g} to {most} Hz for AVI, got {spec.frame_rate:g}"
             )
 
     @staticmethod
@@ -99,7 +105,7 @@ class AviWriter(MovieWriter):
 
     @property
     def _rate(self) -> Fraction:
-        return Fraction(self.spec.frame_rate or _DEFAULT_RATE).limit_denominator(10_000)
+        return Fraction(self.spec.frame_rate or _DEFAULT_RATE).limit_denominator(_MOST_DIVISOR)
 
     def _codec(self):
         av = import_extra("av", "writing video files")

@@ -33,11 +33,11 @@ class TiffWriter(MovieWriter):
 
     def begin(self) -> None:
         with naming(self.path, self.spec.nbytes):
-            self._lay_out(self.path)
+            self._lay_out()
             sync_file(self.path)
 
-    def _lay_out(self, path) -> int:
-        """Writes all but the pixels; returns where these begin."""
+    def _lay_out(self) -> None:
+        """Writes all but the pixels."""
         tifffile = import_extra("tifffile", "writing TIFF files")
         spec = self.spec
         # A last axis of 1 would be taken for a pixel's samples.
@@ -54,12 +54,11 @@ class TiffWriter(MovieWriter):
             resolution = {"resolution": (1e4 / width, 1e4 / height), "resolutionunit": "CENTIMETER"}
         if is_narrow:
             about = None  # which would hold the shape with the axis of 1
-        offset, _ = tifffile.imwrite(
-            path, shape=shape, dtype=spec.dtype.newbyteorder("="), metadata=about,
+        tifffile.imwrite(
+            self.path, shape=shape, dtype=spec.dtype.newbyteorder("="), metadata=about,
             bigtiff=spec.nbytes + 512 * spec.shape[0] > _LARGEST_PLAIN, photometric="minisblack",
-            returnoffset=True, software="stillscope", **resolution,
+            software="stillscope", **resolution,
         )  # fmt: skip
-        return offset
 
     def _open(self) -> None:
         tifffile = import_extra("tifffile", "writing TIFF files")
@@ -70,6 +69,7 @@ class TiffWriter(MovieWriter):
     def write(self, begin: int, frames: np.ndarray) -> None:
         if self._descriptor < 0:
             self._open()
+        frames = frames.astype(self.spec.dtype.newbyteorder("="), copy=False)  # as laid out
         with naming(self.path, frames.nbytes):
             write_at(self._descriptor, frames, self._offset + begin * self.spec.frame_bytes)
             os.fdatasync(self._descriptor)
