@@ -63,7 +63,10 @@ BandedCholesky::BandedCholesky(BandedMatrix matrix)
 
 void BandedCholesky::solve_lower(std::span<double> x) const {
   const std::size_t band = factor_.band();
-  for (std::size_t i = 0; i < factor_.size(); ++i) {
+  // What is 0 in front stays so.
+  std::size_t begin = 0;
+  while (begin < factor_.size() && x[begin] == 0.0) ++begin;
+  for (std::size_t i = begin; i < factor_.size(); ++i) {
     const std::size_t first = i > band ? i - band : 0;
     x[i] = (x[i] - dot(factor_.at(i, first), &x[first], i - first)) * inverse_[i];
   }

@@ -102,7 +102,8 @@ class DeformationEstimator {
       ++result.passes;
       judge(result, sizes);
       if (is_last || result.is_rigid) {
-        result.errors = reference.errors(ExpectedSize::nearest(std::max(result.size, least_size)));
+        result.errors =
+            reference.errors(ExpectedSize::nearest(std::max(result.size, least_size)), executor_);
         break;
       }
       noise = usual_noise();
@@ -154,7 +155,7 @@ class DeformationEstimator {
     for (const double narrow : {4.0, 8.0}) {
       if (narrow >= highpass || narrow < 4.0 * static_cast<double>(lattice.pooling())) continue;
       auto ready = make(narrow);
-      if (median(ready->errors(ExpectedSize::nearest(size))) < small_error) return ready;
+      if (median(ready->errors(ExpectedSize::nearest(size), executor_)) < small_error) return ready;
     }
     return make(highpass);
   }
@@ -235,9 +236,11 @@ class DeformationEstimator {
     const std::size_t every =
         is_last ? 1 : std::max<std::size_t>(1, (fits_.size() + enough_frames - 1) / enough_frames);
     Pool<std::unique_ptr<Scratch>> pool;
-    // As many planes as there are threads for, but no more than some 64 MiB of them.
+    // Many frames a thread, so that none waits long for another's last one, but no more than some
+    // 64 MiB of planes.
+    const std::size_t threads = executor_.concurrency();
     const std::size_t room = std::max<std::size_t>(1, most_pixels / extent_.area() / group);
-    const std::size_t batch = group * std::clamp<std::size_t>(executor_.concurrency() / 2, 1, room);
+    const std::size_t batch = group * (threads > 1 ? std::min(2 * threads, room) : 1);
     // Pixels of the deformed frames, for the mean.
     std::vector<AlignedBuffer<float>> whole(batch);
     for (auto& buffer : whole) buffer.reserve(fine_.stride() * extent_.height);

@@ -104,27 +104,27 @@ class DeformationTemplate {
   [[nodiscard]] const BandedCholesky& factor(std::size_t step) const { return factors_[step]; }
 
   /// Standard error [px] of the field of a frame at each corner (rows, columns), mean over the
-  /// axes, where its noise is as given.
-  [[nodiscard]] std::vector<double> errors(std::size_t step) const {
+  /// axes, where its noise is as given. The executor shares the corners out.
+  [[nodiscard]] std::vector<double> errors(std::size_t step, const Executor& executor) const {
     const Extent corners = lattice_.corners();
-    std::vector<double> result;
-    for (std::size_t y = 0; y < corners.height; ++y) {
-      for (std::size_t x = 0; x < corners.width; ++x) {
-        double variance = 0.0;
-        for (std::size_t axis = 0; axis < 2; ++axis) {
-          std::vector<double> map(lattice_.unknowns());
-          constexpr std::array<double, 3> shares = {1.0 / 6.0, 2.0 / 3.0, 1.0 / 6.0};
-          for (std::size_t j = 0; j < 3; ++j) {
-            for (std::size_t k = 0; k < 3; ++k) {
-              map[lattice_.unknown(y + j, x + k, axis)] = shares[j] * shares[k];
-            }
+    std::vector<double> result(corners.area());
+    executor.for_each(result.size(), [&](std::size_t at) {
+      const std::size_t y = at / corners.width;
+      const std::size_t x = at % corners.width;
+      double variance = 0.0;
+      for (std::size_t axis = 0; axis < 2; ++axis) {
+        std::vector<double> map(lattice_.unknowns());
+        constexpr std::array<double, 3> shares = {1.0 / 6.0, 2.0 / 3.0, 1.0 / 6.0};
+        for (std::size_t j = 0; j < 3; ++j) {
+          for (std::size_t k = 0; k < 3; ++k) {
+            map[lattice_.unknown(y + j, x + k, axis)] = shares[j] * shares[k];
           }
-          factors_[step].solve_lower(map);
-          for (const double value : map) variance += 0.5 * value * value;
         }
-        result.push_back(noise_ * std::sqrt(variance));
+        factors_[step].solve_lower(map);
+        for (const double value : map) variance += 0.5 * value * value;
       }
-    }
+      result[at] = noise_ * std::sqrt(variance);
+    });
     return result;
   }
 
