@@ -13,6 +13,7 @@
 
 #include "stillscope/chunk/est_motion_chunk.hpp"
 #include "stillscope/core/view.hpp"
+#include "stillscope/movie/apply_deformation.hpp"
 #include "stillscope/movie/apply_motion.hpp"
 #include "stillscope/movie/estimate_motion.hpp"
 #include "stillscope/movie/filter_movie.hpp"

@@ -283,6 +283,20 @@ def test_bad_input_ends_with_one_line_and_status_2(tmp_path, capsys):
         assert printed.out == ""
 
 
+@pytest.mark.parametrize(("command", "goes_on"), [("correct", True), ("info", False)])
+def test_only_runs_go_on_where_they_were_interrupted(
+    recording, capsys, monkeypatch, command, goes_on
+):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"stillscope.cli.commands.{command}", interrupt)
+    assert run(command, recording[0]) == 130
+    error = capsys.readouterr().err
+    assert error.startswith("stillscope: interrupted")
+    assert ("goes on from here" in error) == goes_on
+
+
 def test_a_destination_in_use_ends_with_status_4(recording, tmp_path, capsys):
     with Job(tmp_path / "c.part", {}):
         assert run("correct", recording[0], "-o", tmp_path / "c.zarr", "-q") == 4

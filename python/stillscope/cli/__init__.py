@@ -11,6 +11,8 @@ from typing import Any
 from .output import finish, tell, warn
 from .parser import make_parser
 
+# Commands that go on where they were interrupted; the others begin anew.
+_RESUMED = ("correct", "estimate", "apply")
 OK, FAILED, BAD_INPUT, SYSTEM, BUSY, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
@@ -46,7 +48,8 @@ def _run(argv: Sequence[str] | None) -> int:
         try:
             result = getattr(commands, arguments.command)(arguments)
         except KeyboardInterrupt:
-            warn("interrupted; the same command goes on from here")
+            goes_on = arguments.command in _RESUMED
+            warn("interrupted" + ("; the same command goes on from here" if goes_on else ""))
             return INTERRUPTED
         except (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error) or type(error).__name__
