@@ -397,7 +397,7 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length(tmp_path):
 
 
 def test_too_little_memory_is_refused_with_what_is_needed(movie, tmp_path):
-    with pytest.raises(ValueError, match=r"^memory: expected at least .* MB .*got 5 MB"):
+    with pytest.raises(ValueError, match=r"^memory: expected at least .* [MG]B .*got 5 MB"):
         stillscope.correct(movie, tmp_path / "c.zarr", memory="5MB")
     assert list(tmp_path.iterdir()) == []
 

@@ -519,7 +519,7 @@ def test_an_estimate_serves_a_movie_of_another_binning():
 @pytest.mark.parametrize(
     ("binning", "error"),
     [(0, ValueError), (-2, ValueError), (math.inf, ValueError), (math.nan, ValueError),
-     ((2, 0), ValueError), ((1, 2, 3), TypeError), ("2", TypeError), (None, TypeError),
+     ((2, 0), ValueError), ((1, 2, 3), ValueError), ("2", TypeError), (None, TypeError),
      ((1, "a"), TypeError)],
 )  # fmt: skip
 @pytest.mark.parametrize("frames", [len(SHIFTS), 0])
