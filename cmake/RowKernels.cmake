@@ -21,7 +21,10 @@ function(stillscope_add_row_kernels target)
     endif()
     # Even in debug builds: these loops are what the library's speed is. No vector crosses a function
     # of another object, so what GCC says of their ABI is of no concern.
-    target_compile_options(${object} PRIVATE -O3 -Wno-psabi)
+    target_compile_options(${object} PRIVATE -Wno-psabi)
+    if(NOT STILLSCOPE_SANITIZE) # which makes compiling them for speed take minutes
+      target_compile_options(${object} PRIVATE -O3)
+    endif()
     set_target_properties(${object} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     stillscope_compiler_options(${object})
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)
