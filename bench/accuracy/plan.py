@@ -177,5 +177,5 @@ FULL = Plan(
 )  # fmt: skip
 QUICK = Plan(
     "quick", frames=24, sweep_frames=24, limit_frames=20, simulator_frames=20, every=4,
-    field_frames=24, few_frames=3, field_repeats=1, field_budget_s=1,
+    field_frames=24, few_frames=4, field_repeats=1, field_budget_s=1,
 )  # fmt: skip
