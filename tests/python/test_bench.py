@@ -19,8 +19,9 @@ SCATTER = 0.1
 DRAWS = 400
 # Of a field's largest difference: it is sought at one position in 8. Measured 0.05.
 NODES = 0.1
-# What the rounds of the fixed point leave. Measured 1e-8.
-FIXED_POINT_PX = 1e-6
+# The lattice between its positions, at the border, where its spline ends; slopes of 0.03, three
+# times those of the measured movie. Measured 9e-4.
+LATTICE_PX = 2e-3
 # Processor time of a stage that does something, in the test of the meter.
 BUSY_S = 0.05
 
@@ -93,7 +94,7 @@ def test_fields_are_compared_at_positions_of_the_template():
     # U = D(q + U) of a linear D.
     expected = (at @ slope.T + shift[:, None, None]) @ np.linalg.inv(np.eye(2) - slope).T
     found = field_error.of_template(motion, y, x)
-    np.testing.assert_allclose(found, expected, atol=FIXED_POINT_PX)
+    np.testing.assert_allclose(found, expected, atol=LATTICE_PX)
 
 
 def test_of_fields_the_shape_of_the_template_is_free_and_shifts_are_not_local():
