@@ -27,8 +27,8 @@ def fields(rows: list[dict]) -> str:
         "the template, one in 16 px, 64 px at the border left out. Errors are root mean squares. "
         "*Total*: the mean over time of each position is removed, since the template's own shape "
         "is free. *Local*: each frame's mean as well, which leaves what no shift can mend.",
-        "One thread, held on one core. *ms a frame*: median (lowest to highest) of an estimate, "
-        "from frames to fields, ours with its template. suite2p and jnormcorre make their "
+        "One thread, held on one core. *ms a frame*: median (lowest to highest) of runs, or the one "
+        "run, of an estimate, from frames to fields, ours with its template. suite2p and jnormcorre make their "
         "*reference first*: suite2p's of at most 400 frames, jnormcorre's of all; its time, for "
         "this movie, is in no other column. *Times ours* divides by the mean of a run of "
         f"`{AGAINST}=True` right before and one right after, of as many frames. No program was "
@@ -50,9 +50,10 @@ def _line(row: dict) -> list[str]:
     start = [table_label(row), row["settings"], str(row["x"])]
     if "failed" in row:
         return [*start, f"failed: {row['failed']}", "", "", "", ""]
-    error = row["error_px"]
+    error, ms = row["error_px"], row["ms"]
     return [
-        *start, number(error["local"]), number(error["total"]), spread(row["ms"]),
+        *start, number(error["local"]), number(error["total"]),
+        spread(ms) if ms["runs"] > 1 else number(ms["median"]),
         number(row["reference_s"]) if "reference_s" in row else "",
         number(row["ratio"]) if "ratio" in row else "",
     ]  # fmt: skip
