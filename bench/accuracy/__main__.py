@@ -16,7 +16,7 @@ from common.environments import OURS, EnvironmentFailed, run_job, say
 from common.output import Output
 from common.tables import number
 
-from . import page
+from . import fields, page
 from .plan import (
     BUILD,
     COMMAND,
@@ -36,8 +36,11 @@ from .plan import (
     Plan,
 )
 
+_PROGRAMS = (*PEERS, *fields.PROGRAMS)
 _WAYS_OF_OURS = [
-    name for name in PEERS if name in catalogue.PEERS and catalogue.PEERS[name].environment == OURS
+    name
+    for name, peer in (catalogue.PEERS | fields.PROGRAMS).items()
+    if name in _PROGRAMS and peer.environment == OURS
 ]
 _DESCRIPTION = """\
 Measure errors against known motion, ours and those of other programs, and write
@@ -50,7 +53,8 @@ Each program has a virtual environment of its own under build/peers, made where 
 Movies stay under build/accuracy, and are the same from run to run.
 """
 
-# Errors do not depend on which core computes them: processes are held on none.
+# Errors do not depend on which core computes them: processes are held on none. (Fields, which are
+# timed, have their own.)
 measure = partial(run_job, "accuracy.measure", is_held=False)
 
 
@@ -76,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
         COMMAND, _DESCRIPTION, quick="few and short movies; written to build/accuracy/quick"
     )
     parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", choices=[*SECTIONS, "ours", *PEERS],
+        "--only", action="append", default=[], metavar="NAME", choices=[*SECTIONS, "ours", *_PROGRAMS],
         help="measure this alone and keep the other results; may be repeated. NAME is one of "
-        f"{', '.join(SECTIONS)}, a program: {', '.join(PEERS)}, or `ours`: all ways of ours. "
+        f"{', '.join(SECTIONS)}, a program: {', '.join(_PROGRAMS)}, or `ours`: all ways of ours. "
         "Sections and programs together: these programs in these sections",
     )  # fmt: skip
     parser.add_argument(
@@ -93,7 +97,7 @@ def _measure(plan: Plan, output: Output, arguments: argparse.Namespace) -> None:
     if "ours" in only:
         only |= set(_WAYS_OF_OURS)
     sections = [s for s in SECTIONS if s in only] or SECTIONS
-    peers = [name for name in PEERS if name in only] or PEERS
+    peers = [name for name in _PROGRAMS if name in only] or _PROGRAMS
 
     if not only:
         output.save({"sections": {}})
@@ -124,7 +128,7 @@ def _section(plan: Plan, section: str, peers, kept: list[dict]) -> list[dict]:
         folder, facts = _movie(section, case) if asked else ("", {})
         for name in programs:
             if name in asked:
-                row = _row(section, case, name, folder, facts)
+                row = _row(plan, section, case, name, folder, facts)
                 say(f"  {case.panel} {number(case.x)}, {name}: {_short(row)}")
             else:
                 row = known.get((case.panel, case.x, name))
@@ -133,6 +137,8 @@ def _section(plan: Plan, section: str, peers, kept: list[dict]) -> list[dict]:
 
 
 def _programs(section: str, case: Case) -> list[str]:
+    if section == "fields":
+        return fields.programs(case)
     lists = {"peers": PEERS, "limits": LIMIT_PEERS, "minisim": SIMULATOR_PEERS}
     is_wide = section == "peers" and case.recipe.dtype != "uint8"
     return [
@@ -158,8 +164,10 @@ def _movie(section: str, case: Case) -> tuple[str, dict]:
     return folder, facts | {"recipe": job["recipe"]}
 
 
-def _row(section: str, case: Case, name: str, folder: str, facts: dict) -> dict:
+def _row(plan: Plan, section: str, case: Case, name: str, folder: str, facts: dict) -> dict:
     """A program's errors on a movie."""
+    if section == "fields":
+        return fields.row(plan, case, name, folder, facts)
     who, options, settings = VARIANTS.get(name, (name, {}, ""))
     peer = catalogue.PEERS[who]
     row = {
@@ -181,7 +189,7 @@ def _row(section: str, case: Case, name: str, folder: str, facts: dict) -> dict:
 def _short(row: dict) -> str:
     if "failed" in row:
         return f"FAILED: {row['failed']}"
-    return f"{number(row['error_px']['rms'])} px"
+    return fields.short(row) if "ms" in row else f"{number(row['error_px']['rms'])} px"
 
 
 if __name__ == "__main__":

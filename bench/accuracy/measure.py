@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from common.timing import per_frame, timed
 from common.worker import answer, error_px, versions
 
 from . import movie as movies
+
+_WARM_FRAMES = 20  # a batch of every program
 
 
 def estimate(job: dict) -> dict:
@@ -52,6 +57,44 @@ def _by_passes(movie: np.ndarray, shifts, passes: int) -> np.ndarray:
     return found
 
 
+def fields(job: dict) -> dict:
+    """A program's fields of frames spread over a movie that deforms: time and error."""
+    from . import field_error, field_programs
+    from .fields import PROGRAMS
+
+    path = Path(job["folder"])
+    truth = np.load(path / "fields.npy")
+    some = np.linspace(0, len(truth) - 1, job["frames"]).astype(int)
+    movie = np.load(path / "movie.npy", mmap_mode="r")[some]
+    y, x = field_error.positions(movie.shape[1:])
+    motion = field_error.of_template(truth[some], y, x)
+
+    program = PROGRAMS[job["program"]]
+    function = getattr(field_programs, program.function)
+    if not program.is_slow:  # compilers and caches are warm before the clock starts
+        _registered(function(movie[:_WARM_FRAMES], **program.options))
+    estimator, found = function(movie, **program.options), {}
+    start = time.perf_counter()
+    reference = estimator.reference and estimator.reference()
+    if estimator.reference:
+        found["reference_s"] = time.perf_counter() - start
+    seconds, error = timed(
+        lambda: partial(estimator.register, reference),
+        lambda field: field_error.field_error_px(field(y, x), motion),
+        job["repeats"], job["budget_s"],
+    )  # fmt: skip
+    return found | {
+        "frames": len(movie),
+        "ms": per_frame(seconds, len(movie)),
+        "error_px": error,
+        "versions": versions(program.packages),
+    }
+
+
+def _registered(estimator) -> None:
+    estimator.register(estimator.reference() if estimator.reference else None)
+
+
 def _ours(movie, displacement, affected, options) -> dict:
     """Our estimate's error, and what it says of itself."""
     import stillscope
@@ -79,4 +122,7 @@ def _ours(movie, displacement, affected, options) -> dict:
 
 
 if __name__ == "__main__":
-    answer({"movie": movies.write, "simulated": movies.write_simulated, "estimate": estimate})
+    answer({
+        "movie": movies.write, "simulated": movies.write_simulated, "estimate": estimate,
+        "fields": fields,
+    })  # fmt: skip

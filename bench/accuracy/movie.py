@@ -11,6 +11,8 @@ import numpy as np
 from common.template import best_template
 from common.worker import error_px, versions
 
+from .field_error import lattice
+
 _NOISE_SEED = 7
 _FPS = 20.0  # of the other simulator: its own default
 
@@ -43,6 +45,8 @@ def _make(path: Path, recipe: dict) -> dict:
     np.save(path / "displacement.npy", scene.displacement)
     np.save(path / "affected.npy", scene.affected)
     np.save(path / "template.npy", best_template(movie, scene.displacement))
+    if scene.recipe.field_px:
+        np.save(path / "fields.npy", scene.fields(*lattice(movie.shape[1:])).astype(np.float32))
     return {
         **_motion(scene.displacement),
         "noise": float(np.sqrt(variance)),

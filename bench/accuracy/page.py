@@ -9,6 +9,7 @@ from common import pages
 from common.labels import table_label
 from common.tables import number
 
+from .field_section import summary
 from .plan import COMMAND, REFINED
 from .sections import SECTIONS
 
@@ -63,6 +64,7 @@ def _head(results: dict) -> list[str]:
                 f"{number(ours['movie']['bound_px'])} px, and the next best program, "
                 f"{table_label(best)}, has {number(best['error_px']['rms'])} px."
             )
+    points += summary(results["sections"].get("fields", {}).get("rows", []))
     return [*lines, pages.bullets(points)]
 
 

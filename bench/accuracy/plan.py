@@ -15,11 +15,13 @@ BUILD = ROOT / "build" / "accuracy"
 MOVIES = BUILD / "movies"
 SIMULATOR = "minisim"  # the environment of the other simulator
 
-SECTIONS = ("peers", "noise", "amplitude", "rate", "brightness", "limits", "minisim")
+SECTIONS = ("peers", "noise", "amplitude", "rate", "brightness", "limits", "fields", "minisim")
 PASSES = 3  # of a program without a template of its own, the first against the plain mean
 
 _MINISCOPE = (480, 752)  # frames of the table and of the limits (height, width) [px]
 _TWO_PHOTON = (512, 512, "uint16")
+_SQUARE = (608, 608, "float32")  # of what deforms
+FEW = "few"  # the panel of programs that take seconds a frame
 _SMALL = (240, 376)  # of the sweeps, so that they take minutes
 
 REFINED, TREE = "native-refined", "dask"  # ours: the defaults; the drop-in, whose tree is minian's
@@ -62,7 +64,7 @@ class Case:
     panel : str
         Which of the section's curves or tables it belongs to.
     x : float
-        What is varied there.
+        What is varied there; of fields, how many frames are taken.
     recipe : Recipe or dict
         The movie; of the other simulator, its arguments.
     """
@@ -84,6 +86,12 @@ class Plan:
         Of the movies of the table, of the sweeps, of the limits, and of the other simulator.
     every : int
         Of a sweep's steps, one in so many is measured.
+    field_frames, few_frames : int
+        Of the movie that deforms, and how many of them slow programs are given.
+    field_repeats : int
+        Timed runs of each program on that movie.
+    field_budget_s : float
+        No further run is started after this many seconds of timed runs.
     """
 
     name: str
@@ -92,6 +100,10 @@ class Plan:
     limit_frames: int
     simulator_frames: int
     every: int
+    field_frames: int
+    few_frames: int
+    field_repeats: int
+    field_budget_s: float
 
     def cases(self, section: str) -> list[Case]:
         """The movies of a section."""
@@ -108,6 +120,13 @@ class Plan:
             ]
         if section == "limits":
             return self._limits()
+        if section == "fields":
+            deformed = Recipe(
+                "miniscope", self.field_frames, *_SQUARE, reach=10, field_px=4, when="always"
+            )
+            return [
+                Case("all", self.field_frames, deformed), Case(FEW, self.few_frames, deformed)
+            ]  # fmt: skip
         base = Recipe("miniscope", self.sweep_frames, *_SMALL)
         return [
             Case(panel, value, replace(base, **fixed, **{name: value}))
@@ -152,5 +171,11 @@ _SWEEPS = {
     ),
 }  # fmt: skip
 
-FULL = Plan("full", frames=250, sweep_frames=120, limit_frames=100, simulator_frames=200, every=1)
-QUICK = Plan("quick", frames=24, sweep_frames=24, limit_frames=20, simulator_frames=20, every=4)
+FULL = Plan(
+    "full", frames=250, sweep_frames=120, limit_frames=100, simulator_frames=200, every=1,
+    field_frames=200, few_frames=6, field_repeats=3, field_budget_s=40,
+)  # fmt: skip
+QUICK = Plan(
+    "quick", frames=24, sweep_frames=24, limit_frames=20, simulator_frames=20, every=4,
+    field_frames=24, few_frames=4, field_repeats=1, field_budget_s=1,
+)  # fmt: skip

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_SOURCES = ("recipe.py", "scene.py", "bound.py", "movie.py")
+_SOURCES = ("recipe.py", "scene.py", "bound.py", "movie.py", "field_error.py")
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class Recipe:
     rotation_deg, blur_px, field_px : float
         What no translation can undo: turning about the middle of the frame, Gaussian blur, a smooth
         field of displacement (its largest difference within a frame).
-    when : {"drift", "sudden"}
-        Whether that grows over the movie, or is there at full strength in one frame of ten.
+    when : {"drift", "sudden", "always"}
+        Whether that grows over the movie, is there at full strength in one frame of ten, or in
+        every frame; the field is then another in each, and `field_px` that of the frame which
+        deforms most.
     row_px : float
         Scanning line by line: root mean square of the motion between first and last row of a
         frame [px].

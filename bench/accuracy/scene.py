@@ -23,6 +23,7 @@ _SUBSTEPS = 16  # positions of the scene during one exposure
 _MOTION_HZ = 2.0  # of smooth motion in time: standard deviation of its spectrum
 _SUDDEN = 10  # one frame in so many is affected
 _FIELD_WAVES = 6
+_FIELD_STEP, _FIELD_HOME = 0.25, 0.97  # random walk of a wave's weight, where fields change
 _STEP, _HOME, _JITTER = 0.05, 0.97, 0.012  # random walk, in `reach`
 _JUMP_EVERY = 40  # frames
 
@@ -96,18 +97,38 @@ class Scene:
         if recipe.when == "sudden":
             at = more.choice(frames, max(1, frames // _SUDDEN), replace=False)
             self._amount = np.isin(np.arange(frames), at).astype(float)
+        elif recipe.when == "always":
+            self._amount[:] = 1.0
         self._sign = np.where(more.random(frames) < 0.5, -1.0, 1.0)
         if recipe.when == "drift":
             self._sign[:] = 1.0
-        self._waves = _Waves(more, recipe) if recipe.field_px else None
+        self._waves = _Waves(more, recipe, self._amount) if recipe.field_px else None
         self._slope = more.standard_normal((frames, 2)) * recipe.row_px
         is_more = recipe.rotation_deg or recipe.blur_px or recipe.field_px
         self.affected = (self._amount > 0) & bool(is_more) | bool(recipe.row_px)
         self.displacement = self._path.mean(axis=1)
         if recipe.field_px:
-            self._bent = self._waves(self._grid)
-            mean = self._bent.mean(axis=(1, 2))
-            self.displacement = self.displacement + np.outer(self._amount, mean)
+            self._shapes = self._waves.shapes(self._grid)
+            mean = self._waves.weights @ self._shapes.mean(axis=(1, 2))
+            self.displacement = self.displacement + mean
+
+    def fields(self, y, x) -> np.ndarray:
+        """True displacement at positions of the frames.
+
+        Parameters
+        ----------
+        y, x : ndarray
+            Rows and columns [px].
+
+        Returns
+        -------
+        ndarray, shape (frame, len(y), len(x), 2)
+            How far the scene that is seen there has moved, (height, width) [px].
+        """
+        at = np.stack(np.meshgrid(y, x, indexing="ij")).astype(float)
+        shifts = self._path.mean(axis=1)
+        found = [self._field(t, at, shift) for t, shift in enumerate(shifts)]
+        return np.moveaxis(np.stack(found), 1, -1)
 
     def clean(self, t: int, moved=(0.0, 0.0)) -> np.ndarray:
         """Frame `t` without noise, in levels or photons, with its scene moved by `moved` more."""
@@ -163,8 +184,8 @@ class Scene:
             cos, sin = np.cos(angle), np.sin(angle)
             field = field + np.stack([y - (cos * y - sin * x), x - (sin * y + cos * x)])
         if recipe.field_px:
-            waves = self._bent if at is self._grid else self._waves(at)
-            field = field + self._amount[t] * waves
+            shapes = self._shapes if at is self._grid else self._waves.shapes(at)
+            field = field + np.tensordot(self._waves.weights[t], shapes, 1)
         if recipe.row_px:  # later rows see the scene later
             late = (at[0] - middle[0]) / (recipe.height - 1)
             field = field + self._slope[t].reshape(size) * late
@@ -202,26 +223,43 @@ class Scene:
 
 
 class _Waves:
-    """A smooth field of displacement: waves longer than half a frame, whose largest difference
-    within the frame is `field_px`."""
+    """A smooth field of displacement a frame: a sum of waves longer than half a frame.
 
-    def __init__(self, rng, recipe: Recipe) -> None:
+    Attributes
+    ----------
+    weights : ndarray, shape (frame, 2, wave)
+        Of the waves, for each axis [px]; such that `field_px` is the largest difference within a
+        frame.
+    """
+
+    def __init__(self, rng, recipe: Recipe, amount: np.ndarray) -> None:
         self._size = np.array([recipe.height, recipe.width])
         self._turns = rng.uniform(0.3, 0.9, (_FIELD_WAVES, 2))
         self._phase = rng.uniform(0, 2 * np.pi, (_FIELD_WAVES, 2))
-        self._weight = rng.standard_normal((2, _FIELD_WAVES))
-        whole = self(np.mgrid[0 : recipe.height : 8, 0 : recipe.width : 8].astype(float))
-        self._weight *= recipe.field_px / np.ptp(whole, axis=(1, 2)).max()
+        weights = rng.standard_normal((1, 2, _FIELD_WAVES))
+        if recipe.when == "always":
+            weights = _wandering(rng, weights[0], recipe.frames)
+        shapes = self.shapes(np.mgrid[0 : recipe.height : 8, 0 : recipe.width : 8].astype(float))
+        largest = max(np.ptp(np.tensordot(w, shapes, 1), axis=(1, 2)).max() for w in weights)
+        self.weights = amount[:, None, None] * weights * (recipe.field_px / largest)
 
-    def __call__(self, at) -> np.ndarray:
-        """Displacement (2, ...) at positions (2, ...) of the frame."""
+    def shapes(self, at) -> np.ndarray:
+        """Each wave (wave, ...) at positions (2, ...) of the frame, between -1 and 1."""
         y, x = (
             np.cos(np.multiply.outer(2 * np.pi * turns / size, where) + phase.reshape(lead))
             for turns, size, where, phase, lead in zip(
                 self._turns.T, self._size, at, self._phase.T, 2 * [(-1,) + (1,) * (at.ndim - 1)]
             )
         )
-        return np.tensordot(self._weight, y * x, 1)
+        return y * x
+
+
+def _wandering(rng, start: np.ndarray, frames: int) -> np.ndarray:
+    """A random walk of every number that is drawn home: (frame, ...), the first where it starts."""
+    path = [start]
+    for _ in range(frames - 1):
+        path.append(_FIELD_HOME * path[-1] + rng.normal(0, _FIELD_STEP, start.shape))
+    return np.stack(path)
 
 
 def _tissue(rng, shape, kind: _Kind) -> np.ndarray:

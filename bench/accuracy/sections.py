@@ -8,6 +8,7 @@ from collections.abc import Callable
 from common.labels import table_label
 from common.tables import number, table
 
+from .field_section import fields
 from .labels import LIMITS, PANELS, program, value
 from .plan import CLEANED, PASSES, REFINED, TREE
 
@@ -133,7 +134,7 @@ def _error(row: dict | None) -> str:
 
 def _limits(rows: list[dict]) -> str:
     text = (
-        "The method finds translations. Here each movie has something else as well, and the error "
+        "The defaults find translations. Here each movie has something else as well, and the error "
         "is that against the mean motion of the frame: rotation about its middle, Gaussian blur "
         "(focus), a smooth field of displacement (its largest difference within a frame), or, in "
         "the two-photon movie, the motion between a frame's first and last row (RMS). *Drift*: it "
@@ -266,5 +267,6 @@ SECTIONS: dict[str, tuple[str, Callable[[list[dict]], str]]] = {
         "gain of its own. RMS errors in px."
     )),
     "limits": ("Limits", _limits),
+    "fields": ("Motion that differs across the frame", fields),
     "minisim": ("Recordings of another simulator", _simulator),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from functools import partial
 
 from common.catalogue import PEERS
 from common.environments import EnvironmentFailed, make, run_job, say
+from common.timing import between
 
 from .catalogue import APPLIERS
 from .plan import EXTENT, MOVIES, TYPES, Plan
@@ -60,7 +61,7 @@ def _peer(plan: Plan, name: str, dtype: str, tuned: bool) -> dict:
         "settings": peer.settings, "template": peer.template, "against": peer.against,
         "dtype": dtype, "tuned": tuned,
     }  # fmt: skip
-    row |= _between(
+    row |= between(
         lambda: _measure("stillscope", job | {"peer": peer.against}, tuned),
         lambda: _measure(peer.environment, job | {"peer": name}, tuned),
         is_ours=name == peer.against,
@@ -81,7 +82,7 @@ def _applier(plan: Plan, name: str, dtype: str) -> dict:
         "frames": plan.peer_frames, "repeats": plan.repeats, "budget_s": plan.budget_s,
     }  # fmt: skip
     row = {"name": name, "label": applier.label, "dtype": dtype}
-    row |= _between(
+    row |= between(
         lambda: _measure("stillscope", job | {"applier": "ours"}),
         lambda: _measure(applier.environment, job | {"applier": name}),
         is_ours=name == "ours",
@@ -125,19 +126,6 @@ def blocks(plan: Plan, is_long: bool) -> list[dict]:
             rows.append(row)
             say(f"  {name}, {row['frames']} frames in {count} blocks: {_short(row)}")
     return rows
-
-
-def _between(ours, theirs, is_ours: bool) -> dict:
-    """Their result, and ``ratio``: how many times the mean of ours before and after."""
-    before = None if is_ours else ours()
-    result = theirs()
-    after = None if is_ours else ours()
-    if is_ours and "ms" in result:
-        return result | {"ratio": 1.0}
-    if "ms" in result and "ms" in before and "ms" in after:
-        median = [before["ms"]["median"], after["ms"]["median"]]
-        return result | {"ours_ms": median, "ratio": 2 * result["ms"]["median"] / sum(median)}
-    return result
 
 
 def _measure(environment: str, job: dict, tuned: bool = False) -> dict:

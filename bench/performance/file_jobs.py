@@ -7,9 +7,8 @@ import os
 import time
 from pathlib import Path
 
+from common.timing import per_frame, right_error_px, timed
 from common.worker import versions
-
-from .timing import per_frame, right_error_px, timed
 
 _CHECKED_FRAMES = 8  # of the written movie
 _PACKAGES = ("stillscope", "av", "zarr", "numcodecs", "numpy")

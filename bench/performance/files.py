@@ -12,10 +12,10 @@ import time
 from common import machine
 from common.environments import OURS, say
 from common.tables import number
+from common.timing import per_frame, spread
 
 from .comparison import measure, movie_folder
 from .file_section import STAGE_FLOORS
-from .timing import per_frame, spread
 from .plan import BUILD, EXTENT, Plan
 
 MEMORY_MB = 1000  # the budget of every run

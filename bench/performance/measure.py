@@ -10,10 +10,10 @@ from __future__ import annotations
 import gc
 import time
 
+from common.timing import per_frame, right_error_px, spread, timed
 from common.worker import answer, versions
 
 from . import file_jobs
-from .timing import per_frame, right_error_px, spread, timed
 
 _LARGEST_DIFFERENCE = {"u": 0.75, "f": 0.01}  # of applied frames from bilinear [grey levels, mean]
 _CHECKED_FRAMES = 8  # applied frames that are checked

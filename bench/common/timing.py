@@ -54,3 +54,30 @@ def per_frame(seconds: dict, frames: int) -> dict:
     """The same in ms a frame."""
     times = {key: seconds[key] / frames * 1e3 for key in ("median", "low", "high")}
     return times | {"runs": seconds["runs"]}
+
+
+def between(ours: Callable[[], dict], theirs: Callable[[], dict], *, is_ours: bool) -> dict:
+    """Their result between two runs of ours.
+
+    Parameters
+    ----------
+    ours, theirs : callable
+        Measure, and return a row with ``ms``, times a frame, or ``failed``.
+    is_ours : bool
+        Whether they are the same, which is then measured once.
+
+    Returns
+    -------
+    dict
+        Their row, with ``ours_ms``, the medians of ours before and after, and ``ratio``: how many
+        times the mean of the two.
+    """
+    before = None if is_ours else ours()
+    result = theirs()
+    after = None if is_ours else ours()
+    if is_ours and "ms" in result:
+        return result | {"ratio": 1.0}
+    if "ms" in result and "ms" in before and "ms" in after:
+        median = [before["ms"]["median"], after["ms"]["median"]]
+        return result | {"ours_ms": median, "ratio": 2 * result["ms"]["median"] / sum(median)}
+    return result
