@@ -28,6 +28,9 @@ namespace {
 /// Shifts that move less than this from one reading to the next [px, root mean square] have
 /// arrived.
 constexpr double arrived = 0.004;
+/// A fit ends with a shorter step than this [px] where another reading follows, and else.
+constexpr double rough_tolerance = 0.03;
+constexpr double fine_tolerance = 0.01;
 /// What all frames have in common is no motion.
 constexpr double common_share = 0.95;
 /// The template is believed where this share of the frames lies.
@@ -349,6 +352,9 @@ class MotionEstimator {
     while (motion.passes < settings_.refine.passes) {
       // The tree's template is blurred, and its noise is that of few frames.
       const double lowpass = settings_.refine.lowpass * (motion.passes == 0 ? 2.0 : 1.0);
+      // Nor need shifts on it be exact, where others follow.
+      const bool is_last = motion.passes + 1 >= settings_.refine.passes;
+      pass.fit.tolerance = motion.passes == 0 && !is_last ? rough_tolerance : fine_tolerance;
       const ReferenceTemplate reference(from, area_, settings_.weights, highpass, lowpass);
       std::optional<LocatorTarget> target;
       if (motion.passes == 0 && pass.is_fitting && LocatorTarget::can_locate(extent_)) {

@@ -16,6 +16,8 @@ MB = 1e6
 MOST = 200 * MB
 # What 600 frames more may add: bytes for their shifts and quality. Measured 0.4 MB.
 MOST_GROWTH = 4 * MB
+# Which of two threads is ahead of the other makes this difference. Measured up to 5.2 MB.
+MOST_CHANCE = 12 * MB
 
 MOVIE = '''
 import json
@@ -71,7 +73,7 @@ def test_an_estimate_needs_little_memory_whatever_the_frames(n_threads, refine):
     # Several chunks of the tree in both, whose templates wait for one another.
     peaks = [in_new_process(IN_MEMORY, frames, n_threads, refine) for frames in (600, 1200)]
     assert max(peaks) < MOST
-    assert peaks[1] <= peaks[0] + MOST_GROWTH
+    assert peaks[1] <= peaks[0] + MOST_GROWTH + (MOST_CHANCE if n_threads > 1 else 0)
 
 
 APPLIED = (

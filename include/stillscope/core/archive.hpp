@@ -80,8 +80,9 @@ class ArchiveWriter {
   void put_size(std::uint64_t size) { put(size); }
   void put_bytes(const void* from, std::size_t size) {
     if (size == 0) return;
-    const auto* bytes = static_cast<const std::byte*>(from);
-    bytes_.insert(bytes_.end(), bytes, bytes + size);
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + size);
+    std::memcpy(bytes_.data() + at, from, size);
   }
 
   std::vector<std::byte> bytes_;

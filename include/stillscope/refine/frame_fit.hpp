@@ -17,6 +17,8 @@ struct FitSettings {
   double robust = 3.0;
   /// A fit that moves a shift further than this [px] on an axis is not believed.
   double reach = 5.0;
+  /// It ends with a step below this [px]: what is left after such a step is a fraction of it.
+  double tolerance = 0.01;
 };
 
 /// What a frame's fit to a template found.

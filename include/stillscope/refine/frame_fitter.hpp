@@ -55,7 +55,7 @@ class FrameFitter {
       fit.uncertainty = at.normal.error() * fit.sigma / fit.gain;
       const double moved = std::max(std::fabs(step.height), std::fabs(step.width));
       if (row_step == 1) {
-        if (moved < tolerance) {
+        if (moved < settings_.tolerance) {
           fit.has_converged = true;
           describe_bands(at, reference, step, fit);
           break;
@@ -87,8 +87,6 @@ class FrameFitter {
   static constexpr std::size_t most_evaluations = 16;
   static constexpr std::size_t most_coarse = 4;  // of these, with a part of the rows
   static constexpr double longest_step = 1.0;    // [px]
-  /// What is left after such a step is a fraction of it.
-  static constexpr double tolerance = 0.01;  // [px]
   /// After such a step, the next one is likely to be below the tolerance.
   static constexpr double coarse_tolerance = 0.1;  // [px]
   static constexpr std::size_t coarse_step = 4;
