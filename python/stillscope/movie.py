@@ -162,7 +162,7 @@ def estimate_motion(
     deformation : float or None
         px: the root mean square size of deformations that is expected, by which fields are held to
         be smooth; None: learned from the movie, which is taken for rigid where it deforms by less
-        than 0.05 px.
+        than 0.06 px.
     npart : int
         Items merged together in a node of the tree, at least 2.
     alt_error : float or None
