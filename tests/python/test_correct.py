@@ -27,8 +27,6 @@ for library in ("av", "zarr", "tifffile"):
 SHAPE = (60, 64, 80)
 # What a run may exceed its budget by: the issue's own figure.
 OVER_BUDGET = 1.10
-# Bytes that a peak may have less where reading never was far ahead. Measured up to 57e6.
-AHEAD = 80e6
 
 
 @pytest.fixture(scope="module")
@@ -392,14 +390,17 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length(tmp_path):
         )  # fmt: skip
         return int(done.stdout)
 
-    few, many = peak(2000, "-"), peak(8000, "-")
+    # Where reading happened not to be far ahead, a peak is up to 57e6 lower: the highest of a few.
+    few, many = max(peak(2000, k) for k in "abc"), peak(8000, "a")
     assert max(few, many, peak(2000, "report")) < OVER_BUDGET * 400e6
     # What is known of each frame grows, nothing else does: measured 0.7 to 2.2 kB. A frame has 52 kB.
-    assert many - few < 6000 * 4000 + AHEAD
+    assert many - few < 6000 * 4000
 
 
 def test_too_little_memory_is_refused_with_what_is_needed(movie, tmp_path):
-    with pytest.raises(ValueError, match=r"^memory: expected at least .* [MG]B .*got 5 MB"):
+    # In MB, or in GB where this process itself has grown to that.
+    needed = r"^memory: expected at least [\d.]+ [MG]B for frames of 64x80, got 5 MB$"
+    with pytest.raises(ValueError, match=needed):
         stillscope.correct(movie, tmp_path / "c.zarr", memory="5MB")
     assert list(tmp_path.iterdir()) == []
 

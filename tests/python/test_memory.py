@@ -16,8 +16,8 @@ MB = 1e6
 MOST = 200 * MB
 # What 600 frames more may add: bytes for their shifts and quality. Measured 0.4 MB.
 MOST_GROWTH = 4 * MB
-# Which of two threads is ahead of the other makes this difference. Measured up to 5.2 MB.
-MOST_CHANCE = 12 * MB
+# Which of two threads is ahead of the other adds up to 5.2 MB to some peaks: the lowest of so many.
+REPEATS = {1: 1, 2: 4}
 
 MOVIE = '''
 import json
@@ -71,9 +71,12 @@ print(json.dumps(peak - loaded))
 @pytest.mark.parametrize("refine", [0, 2])
 def test_an_estimate_needs_little_memory_whatever_the_frames(n_threads, refine):
     # Several chunks of the tree in both, whose templates wait for one another.
-    peaks = [in_new_process(IN_MEMORY, frames, n_threads, refine) for frames in (600, 1200)]
-    assert max(peaks) < MOST
-    assert peaks[1] <= peaks[0] + MOST_GROWTH + (MOST_CHANCE if n_threads > 1 else 0)
+    few, many = (
+        [in_new_process(IN_MEMORY, frames, n_threads, refine) for _ in range(REPEATS[n_threads])]
+        for frames in (600, 1200)
+    )
+    assert max(*few, *many) < MOST
+    assert min(many) <= min(few) + MOST_GROWTH
 
 
 APPLIED = (
