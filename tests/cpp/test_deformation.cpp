@@ -129,8 +129,7 @@ double apart(const BandedMatrix& a, const Dense& b) {
   return apart(dense.values, b.values);
 }
 
-// --- what they are made of
-// ------------------------------------------------------------------------
+// --- what they are made of -----------------------------------------------------------------------
 
 /// Of control points, from their shares along both axes.
 std::vector<double> products(const std::vector<double>& down, const std::vector<double>& along) {
@@ -370,8 +369,7 @@ test::Image<float> pooled(const test::Image<float>& frame, std::size_t side) {
   return result;
 }
 
-// --- matrices, prior, template
-// --------------------------------------------------------------------
+// --- matrices, prior, template -------------------------------------------------------------------
 
 TEST_CASE("A banded factor solves what elimination solves", "[nonrigid][deformation]") {
   const std::uint64_t seed = 731;
@@ -595,8 +593,7 @@ TEST_CASE("A template's detail counts where it is believed alone", "[nonrigid][d
   }
 }
 
-// --- the fit
-// --------------------------------------------------------------------------------------
+// --- the fit -------------------------------------------------------------------------------------
 
 /// A random deviation of a fit, and the field that it makes with a shift.
 struct Field {
@@ -862,8 +859,7 @@ TEST_CASE("A frame's brightness is that over the template's area", "[nonrigid][d
   }
 }
 
-// --- patches
-// --------------------------------------------------------------------------------------
+// --- patches -------------------------------------------------------------------------------------
 
 TEST_CASE("A field from patches leaves the frame as its field samples it",
           "[nonrigid][deformation]") {
@@ -1074,8 +1070,7 @@ TEST_CASE("Patches of another scene, or of none, change nothing", "[nonrigid][de
   }
 }
 
-// --- the mean
-// -------------------------------------------------------------------------------------
+// --- the mean ------------------------------------------------------------------------------------
 
 TEST_CASE("A mean of deformed frames counts what is a number, on any threads",
           "[nonrigid][deformation]") {

@@ -393,7 +393,7 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length(tmp_path):
     # Where reading happened not to be far ahead, a peak is up to 57e6 lower: the highest of a few.
     few, many = max(peak(2000, k) for k in "abc"), peak(8000, "a")
     assert max(few, many, peak(2000, "report")) < OVER_BUDGET * 400e6
-    # What is known of each frame grows, nothing else does: measured 0.7 to 2.2 kB. A frame has 52 kB.
+    # What is known of each frame grows, nothing else does: measured 0.7 to 2.2 kB of a frame's 52.
     assert many - few < 6000 * 4000
 
 
