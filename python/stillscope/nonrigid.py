@@ -241,6 +241,7 @@ def positions(values: Any, name: str) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
     array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected finite numbers")
+    is_finite = np.isfinite(array)
+    if not is_finite.all():
+        raise ValueError(f"{name}: expected finite numbers, got {array[~is_finite][0]}")
     return array

@@ -109,8 +109,14 @@ class FrameMotion(NamedTuple):
 def _of_frames(motion: Any, frames: Any) -> FrameMotion:
     if isinstance(frames, numbers.Integral):
         frames = [frames]
+    try:
+        shifts = motion.shifts[frames]
+    except IndexError:
+        raise IndexError(
+            f"frames: expected a slice or indices of {len(motion.shifts)} frames, got {frames!r}"
+        ) from None
     local = None if motion.deformation is None else motion.deformation.of_frames(frames)
-    return FrameMotion(motion.shifts[frames], local)
+    return FrameMotion(shifts, local)
 
 
 @dataclass(frozen=True, eq=False)

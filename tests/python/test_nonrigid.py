@@ -419,12 +419,21 @@ def test_a_rigid_estimate_checks_positions_too(deforming):
         rigid.field([0], np.zeros((2, 2)))
     with pytest.raises(TypeError, match="^y: expected"):
         rigid.field("a", [0])
+    with pytest.raises(ValueError, match="^y: expected .* got nan"):
+        rigid.field([1.0, np.nan], [0])
     assert np.array_equal(rigid.field([3.5], [1, 2])[:, 0, 1], rigid.shifts)
 
 
 def test_one_frame_is_taken_out_of_an_estimate(deforming, estimate):
     moved = stillscope.apply_motion(deforming[2][3:4], estimate.of_frames(3))
     assert np.array_equal(moved, stillscope.apply_motion(deforming[2], estimate)[3:4])
+
+
+@pytest.mark.parametrize("frames", ["a", 99, 2.5, [0, -99]])
+def test_frames_that_are_none_are_refused(estimate, frames):
+    for motion in (estimate, estimate.of_frames(slice(None))):
+        with pytest.raises(IndexError, match="^frames: expected .* got"):
+            motion.of_frames(frames)
 
 
 def test_what_stays_on_the_sensor_is_no_residual_motion(deforming):
