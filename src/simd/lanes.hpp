@@ -15,6 +15,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "stillscope/core/pixel.hpp"
+
 namespace stillscope {
 namespace {
 
@@ -36,6 +38,14 @@ inline __attribute__((always_inline)) Vector load(const T* from) {
 template <class Vector, class T>
 inline __attribute__((always_inline)) void store(const Vector& vector, T* to) {
   __builtin_memcpy(to, &vector, sizeof(Vector));
+}
+
+inline constexpr Floats lane_numbers = {0.0F, 1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F, 7.0F};
+
+/// `chosen` where `mask` is set, else `other`. Both are numbers or not, as they are.
+inline __attribute__((always_inline)) Floats choose(const Ints& mask, const Floats& chosen,
+                                                    const Floats& other) {
+  return mask ? chosen : other;
 }
 
 // Compilers convert between vectors of integers of different widths one element at a time, or
@@ -193,6 +203,18 @@ inline __attribute__((always_inline)) Floats limited(const Floats& value, float 
   const Floats below = value < limit ? value : Floats{} + limit;
   return below > -limit ? below : Floats{} - limit;
 #endif
+}
+
+/// Eight pixels less an offset, as floats. Doubles are subtracted before they lose precision.
+template <Pixel T>
+inline __attribute__((always_inline)) Floats centred_lanes(const T* from, double offset) {
+  if constexpr (std::is_same_v<T, double>) {
+    return __builtin_convertvector(load<Doubles>(from) - offset, Floats);
+  } else if constexpr (std::is_same_v<T, float>) {
+    return load<Floats>(from) - static_cast<float>(offset);
+  } else {
+    return __builtin_convertvector(ints_at(from), Floats) - static_cast<float>(offset);
+  }
 }
 
 /// The nearest integers, half to even.

@@ -12,18 +12,6 @@
 namespace stillscope {
 namespace {
 
-/// Eight pixels less an offset, as floats. Doubles are subtracted before they lose precision.
-template <Pixel T>
-inline __attribute__((always_inline)) Floats centred_lanes(const T* from, double offset) {
-  if constexpr (std::is_same_v<T, double>) {
-    return __builtin_convertvector(load<Doubles>(from) - offset, Floats);
-  } else if constexpr (std::is_same_v<T, float>) {
-    return load<Floats>(from) - static_cast<float>(offset);
-  } else {
-    return __builtin_convertvector(ints_at(from), Floats) - static_cast<float>(offset);
-  }
-}
-
 /// `registers` registers of columns from x on, of all rows.
 template <Pixel T, std::size_t registers>
 inline __attribute__((always_inline)) void pool_block(const PoolRows<T>& in, std::size_t x,

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "correlate.hpp"
+#include "fit_row.hpp"
 #include "levels.hpp"
 #include "pool.hpp"
 #include "sample.hpp"
@@ -205,84 +206,6 @@ inline __attribute__((always_inline)) float sum_of(const Floats& lanes) {
   return sum;
 }
 
-template <Pixel T, bool all>
-void residuals_of(const ResidualRow<T>& in, std::size_t n, float* out, ResidualSums* sums) {
-  // Copies, which no store can be suspected of changing.
-  const ResidualRow<T> row = in;
-  const float cubic[4] = {in.cubic[0], in.cubic[1], in.cubic[2], in.cubic[3]};
-  enum { r, rr, rp, p, pp, count };
-  const auto add = [&]<class Lanes>(std::size_t x, Lanes pixel, Lanes * totals)
-      __attribute__((always_inline)) {
-    const float* from = row.coefficients + x;
-    const Lanes predicted = (cubic[0] * load<Lanes>(from) + cubic[1] * load<Lanes>(from + 1)) +
-                            (cubic[2] * load<Lanes>(from + 2) + cubic[3] * load<Lanes>(from + 3));
-    const Lanes residual = limited(pixel - (row.gain * predicted + row.offset), row.limit);
-    store(residual, out + x);
-    totals[r] += residual;
-    totals[rr] += residual * residual;
-    if constexpr (all) {
-      totals[rp] += residual * predicted;
-      totals[p] += predicted;
-      totals[pp] += predicted * predicted;
-    }
-  };
-  std::size_t x = 0;
-  Floats lanes[count] = {};
-  for (; x + 8 <= n; x += 8) {
-    __builtin_prefetch(row.frame + x + row.ahead);
-    if constexpr (std::is_same_v<T, double>) {
-      add(x, __builtin_convertvector(load<Doubles>(row.frame + x) - row.zero, Floats), lanes);
-    } else {
-      add(x, floats_at(row.frame + x) - static_cast<float>(row.zero), lanes);
-    }
-  }
-  float rest[count] = {};
-  for (; x < n; ++x) {
-    add(x, static_cast<float>(static_cast<double>(row.frame[x]) - row.zero), rest);
-  }
-  const auto total = [&](int i) { return static_cast<double>(sum_of(lanes[i]) + rest[i]); };
-  sums->r += total(r);
-  sums->rr += total(rr);
-  if constexpr (all) {
-    sums->rp += total(rp);
-    sums->p += total(p);
-    sums->pp += total(pp);
-  }
-}
-
-template <Pixel T>
-void residuals(const ResidualRow<T>& row, std::size_t n, bool all, float* out, ResidualSums* sums) {
-  if (all) return residuals_of<T, true>(row, n, out, sums);
-  residuals_of<T, false>(row, n, out, sums);
-}
-
-void project(const BlendedRows& rows, const float* a, const float* b, std::size_t n, double* sum_a,
-             double* sum_b) {
-  const float weights[4] = {rows.weights[0], rows.weights[1], rows.weights[2], rows.weights[3]};
-  const auto add = [&]<class Lanes>(std::size_t x, Lanes & total_a, Lanes & total_b)
-      __attribute__((always_inline)) {
-    const Lanes blended =
-        (weights[0] * load<Lanes>(rows.upper + x) + weights[1] * load<Lanes>(rows.upper + x - 1)) +
-        (weights[2] * load<Lanes>(rows.lower + x) + weights[3] * load<Lanes>(rows.lower + x - 1));
-    total_a += blended * load<Lanes>(a + x);
-    total_b += blended * load<Lanes>(b + x);
-  };
-  Floats lanes_a[2] = {};
-  Floats lanes_b[2] = {};
-  std::size_t x = 0;
-  for (; x + 16 <= n; x += 16) {
-    __builtin_prefetch(a + x + rows.ahead);
-    __builtin_prefetch(b + x + rows.ahead);
-    add(x, lanes_a[0], lanes_b[0]);
-    add(x + 8, lanes_a[1], lanes_b[1]);
-  }
-  float rest_a = 0.0F;
-  float rest_b = 0.0F;
-  for (; x < n; ++x) add(x, rest_a, rest_b);
-  *sum_a += static_cast<double>(sum_of(lanes_a[0] + lanes_a[1]) + rest_a);
-  *sum_b += static_cast<double>(sum_of(lanes_b[0] + lanes_b[1]) + rest_b);
-}
-
 template <Pixel T>
 void add(const T* __restrict a, const T* __restrict b, const T* __restrict c, std::size_t n,
          T* __restrict out) {
@@ -456,7 +379,7 @@ template <Pixel T>
 constexpr PixelKernels<T> pixel_set = {sum<T>,        range<T>,           centre<T>,
                                        pool_rows<T>,  correlate<T, true>, correlate<T, false>,
                                        to_float<T>,   blend_columns<T>,   add<T>,
-                                       blend_rows<T>, residuals<T>,       halve<T>};
+                                       blend_rows<T>, fit_row<T>,       halve<T>};
 
 }  // namespace
 
@@ -466,7 +389,7 @@ const KernelSet STILLSCOPE_KERNELS = {
     pixel_set<std::int16_t>,
     pixel_set<float>,
     pixel_set<double>,
-    {weighted_sum, encode_sum, accumulate, project, maximum, truncate, highest, pool_columns,
+    {weighted_sum, encode_sum, accumulate, maximum, truncate, highest, pool_columns,
      multiply_conjugate, weighted_power, cubic, sample<false>, sample<true>, deformed_residuals,
      accumulate_numbers, dot}};
 

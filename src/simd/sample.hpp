@@ -13,14 +13,6 @@
 namespace stillscope {
 namespace {
 
-inline constexpr Floats lane_numbers = {0.0F, 1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F, 7.0F};
-
-/// `chosen` where `mask` is set, else `other`. Both are numbers or not, as they are.
-inline __attribute__((always_inline)) Floats choose(const Ints& mask, const Floats& chosen,
-                                                    const Floats& other) {
-  return mask ? chosen : other;
-}
-
 inline __attribute__((always_inline)) bool any(const Ints& mask) {
 #if defined(__AVX2__)
   return _mm256_movemask_ps(reinterpret_cast<__m256>(mask)) != 0;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <numbers>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <utility>
@@ -138,7 +139,7 @@ TEST_CASE("A spline is a smooth scene between its samples, too", "[refine][splin
 // --------------------------------------------------------------------------------------
 
 constexpr std::array<std::size_t, 9> lengths = {1, 2, 7, 8, 15, 16, 17, 33, 100};
-// Share of the terms' absolute values; float32's rounding a few times. Measured 1.1e-7 and 1.6e-7.
+// Share of the terms' absolute values; float32's rounding a few times. Measured 8.1e-8 and 1.9e-7.
 constexpr double residual_tolerance = 6e-7;
 constexpr double sum_tolerance = 6e-7;
 
@@ -148,118 +149,153 @@ std::vector<float> float_row(std::size_t n, double reach, test::Random& random) 
   return row;
 }
 
-TEMPLATE_TEST_CASE("Residuals are a row less its prediction, within their limit, and so are sums",
+/// A plane's row as `FittedRow` wants it: what lies outside [first, end) is not to be used.
+class PaddedRow {
+ public:
+  PaddedRow(std::size_t first, std::size_t end, double reach, test::Random& random)
+      : values_(end + 4 * fit_padding) {
+    std::fill_n(values_.data(), values_.size(), std::numeric_limits<float>::quiet_NaN());
+    for (std::size_t x = first; x < end; ++x) {
+      (*this)[x] = static_cast<float>(random.uniform(-reach, reach));
+    }
+  }
+  float& operator[](std::size_t x) { return data()[x]; }
+  [[nodiscard]] float* data() const { return values_.data() + fit_padding; }
+
+ private:
+  AlignedBuffer<float> values_;
+};
+
+TEMPLATE_TEST_CASE("Residuals are a row less its prediction, and what is summed of them",
                    "[refine][kernels]", STILLSCOPE_PIXELS) {
   const std::uint64_t seed = 302;
   CAPTURE(seed, instruction_set());
   test::Random random(seed);
   constexpr bool is_wide = std::is_integral_v<TestType> && sizeof(TestType) == 2;
   constexpr double contrast = is_wide ? 20000.0 : 100.0;
-  constexpr float guard = 113.0F;
-  double worst_residual = 0.0;
+  double worst_blended = 0.0;
   double worst_sum = 0.0;
   std::size_t limited = 0;
   for (const std::size_t n : lengths) {
-    for (const bool all : {false, true}) {
-      for (const float limit : {std::numeric_limits<float>::max(), static_cast<float>(contrast)}) {
-        CAPTURE(n, all, limit);
-        const auto frame = test::noise<TestType>({1, n}, random).pixels;
-        const auto coefficients = float_row(n + 3, contrast, random);
-        const auto cubic = cubic_weights(random.uniform());
-        const double zero = random.uniform(0.2, 0.5) * contrast;
-        const float gain = 1.3F;
-        const auto offset = static_cast<float>(-0.07 * contrast);
-        std::vector<float> out(n + 24, guard);
-        // What is there already stays.
-        ResidualSums sums{1.0, 2.0, 3.0, 4.0, 5.0};
-        pixel_kernels<TestType>().residuals(
-            {frame.data(), coefficients.data(), cubic.data(), zero, gain, offset, limit, 0}, n, all,
-            out.data(), &sums);
-        CHECK(std::all_of(out.begin() + static_cast<std::ptrdiff_t>(n), out.end(),
-                          [](float value) { return value == guard; }));
-        std::array<double, 5> expected{};
-        std::array<double, 5> size{};
-        const auto count = [&](std::size_t i, double term) {
-          expected[i] += term;
-          size[i] += std::abs(term);
-        };
-        for (std::size_t x = 0; x < n; ++x) {
-          double predicted = 0.0;
-          double terms = 0.0;
-          for (std::size_t k = 0; k < 4; ++k) {
-            const double term = as_double(cubic[k]) * as_double(coefficients[x + k]);
-            predicted += term;
-            terms += std::abs(term);
+    for (const std::size_t first : {std::size_t{1}, std::size_t{3}, std::size_t{16}, std::size_t{29}}) {
+      for (const bool all : {false, true}) {
+        for (const float limit :
+             {std::numeric_limits<float>::max(), static_cast<float>(contrast)}) {
+          CAPTURE(n, first, all, limit);
+          // Pixels beside the row, if any, are none of its business.
+          const std::size_t lead = random.uniform() < 0.5 ? 0 : fit_padding;
+          const std::size_t trail = random.uniform() < 0.5 ? 0 : fit_padding;
+          const auto frame = test::noise<TestType>({1, lead + n + trail}, random).pixels;
+          std::vector<PaddedRow> coefficients;
+          for (int j = 0; j < 4; ++j) coefficients.emplace_back(first - 1, first + n + 2, contrast, random);
+          const std::array<const float*, 4> rows = {coefficients[0].data(), coefficients[1].data(),
+                                                    coefficients[2].data(), coefficients[3].data()};
+          const auto down = cubic_weights(random.uniform());
+          const auto along = cubic_weights(random.uniform());
+          PaddedRow upper(0, first + n + 2 * fit_padding, contrast, random);
+          PaddedRow blended(0, first + n + 2 * fit_padding, contrast, random);
+          PaddedRow gradient_height(0, first + n + 2 * fit_padding, 3.0, random);
+          PaddedRow gradient_width(0, first + n + 2 * fit_padding, 3.0, random);
+          // As the caller has it: nothing is summed where no pixel is.
+          for (std::size_t x = 0; x < first + n + 2 * fit_padding; ++x) {
+            if (x < first || x > first + n) upper[x] = 0.0F;
           }
-          const auto pixel = static_cast<double>(frame[x]);
-          const double plain = pixel - zero - (as_double(gain) * predicted + as_double(offset));
-          const double most = as_double(limit);
-          const double residual = std::clamp(plain, -most, most);
-          limited += residual != plain ? 1 : 0;
-          worst_residual =
-              std::max(worst_residual,
-                       std::abs(as_double(out[x]) - residual) /
-                           (std::abs(pixel) + zero + as_double(gain) * terms - as_double(offset)));
-          const auto r = as_double(out[x]);
-          count(0, r);
-          count(1, r * r);
-          count(2, r * predicted);
-          count(3, predicted);
-          count(4, predicted * predicted);
-        }
-        const std::array<double, 5> found = {sums.r - 1.0, sums.rr - 2.0, sums.rp - 3.0,
-                                             sums.p - 4.0, sums.pp - 5.0};
-        for (std::size_t i = 0; i < 5; ++i) {
-          if (i >= 2 && !all) {
-            CHECK(found[i] == 0.0);
-          } else {
-            worst_sum = std::max(worst_sum, std::abs(found[i] - expected[i]) / size[i]);
-          }
-        }
-      }
-    }
-  }
-  CAPTURE(worst_residual, worst_sum);
-  CHECK(limited > 50);
-  CHECK(worst_residual < residual_tolerance);
-  CHECK(worst_sum < sum_tolerance);
-}
+          FittedRow<TestType> row{};
+          row.frame = frame.data() + lead;
+          row.first = first;
+          row.lead = lead;
+          row.trail = trail;
+          row.coefficients = rows.data();
+          row.down = down.data();
+          row.along = along.data();
+          row.zero = random.uniform(0.2, 0.5) * contrast;
+          row.gain = 1.3F;
+          row.offset = static_cast<float>(-0.07 * contrast);
+          row.limit = limit;
+          row.left_share = static_cast<float>(random.uniform());
+          row.upper_share = static_cast<float>(random.uniform());
+          row.upper = upper.data();
+          row.blended = blended.data();
+          row.gradient_height = gradient_height.data();
+          row.gradient_width = gradient_width.data();
+          FittedSums sums{};
+          sums.r[3] = 5.0;  // what is there already stays
+          pixel_kernels<TestType>().fit_row(row, n, all, &sums);
 
-TEST_CASE("Blended residuals are projected on two rows", "[refine][kernels]") {
-  const std::uint64_t seed = 303;
-  CAPTURE(seed, instruction_set());
-  test::Random random(seed);
-  double worst = 0.0;
-  for (const std::size_t n : lengths) {
-    const auto upper = float_row(n + 1, 50.0, random);
-    const auto lower = float_row(n + 1, 50.0, random);
-    const auto weights = float_row(4, 1.0, random);
-    const auto a = float_row(n, 3.0, random);
-    const auto b = float_row(n, 3.0, random);
-    double sum_a = 7.0;
-    double sum_b = -9.0;
-    float_kernels().project({upper.data() + 1, lower.data() + 1, weights.data(), 0}, a.data(),
-                            b.data(), n, &sum_a, &sum_b);
-    double expected_a = 7.0;
-    double expected_b = -9.0;
-    double size = 0.0;
-    for (std::size_t x = 0; x < n; ++x) {
-      const std::array<float, 4> values = {upper[x + 1], upper[x], lower[x + 1], lower[x]};
-      double blended = 0.0;
-      for (std::size_t k = 0; k < 4; ++k) {
-        const double term = as_double(weights[k]) * as_double(values[k]);
-        blended += term;
-        size += 3.0 * std::abs(term);
+          std::array<double, 7> expected{};
+          std::array<double, 7> size{};
+          const auto count = [&](std::size_t i, double term, double terms) {
+            expected[i] += term;
+            size[i] += terms;
+          };
+          double left = 0.0;
+          double left_terms = 0.0;
+          for (std::size_t x = 0; x <= n; ++x) {
+            double residual = 0.0;
+            double terms = 0.0;
+            if (x < n) {
+              double predicted = 0.0;
+              double sizes = 0.0;
+              for (std::size_t j = 0; j < 4; ++j) {
+                for (std::size_t k = 0; k < 4; ++k) {
+                  const double term = as_double(down[j]) * as_double(along[k]) *
+                                      as_double(coefficients[j][first + x + k - 1]);
+                  predicted += term;
+                  sizes += std::abs(term);
+                }
+              }
+              const auto pixel = static_cast<double>(frame[lead + x]);
+              const double plain =
+                  pixel - row.zero - (as_double(row.gain) * predicted + as_double(row.offset));
+              residual = std::clamp(plain, -as_double(limit), as_double(limit));
+              limited += residual != plain ? 1 : 0;
+              terms = std::abs(pixel) + row.zero + as_double(row.gain) * sizes -
+                      as_double(row.offset);
+              count(0, residual, terms);
+              count(1, residual * residual, 2.0 * std::abs(residual) * terms);
+              if (all) {
+                count(2, residual * predicted, terms * sizes);
+                count(3, predicted, sizes);
+                count(4, predicted * predicted, sizes * sizes);
+              }
+            }
+            const double share = as_double(row.left_share);
+            const double mixed = residual + share * (left - residual);
+            const double mixed_terms = terms + left_terms;
+            worst_blended = std::max(
+                worst_blended,
+                std::abs(as_double(blended[first + x]) - mixed) / std::max(mixed_terms, 1e-300));
+            const double above = as_double(upper[first + x]);
+            const double both = mixed + as_double(row.upper_share) * (above - mixed);
+            const double both_terms = mixed_terms + std::abs(above);
+            const double height = as_double(gradient_height[first + x]);
+            const double width = as_double(gradient_width[first + x]);
+            count(5, both * height, both_terms * std::abs(height));
+            count(6, both * width, both_terms * std::abs(width));
+            left = residual;
+            left_terms = terms;
+          }
+          const auto total = [](const double(&lanes)[8]) {
+            return std::accumulate(std::begin(lanes), std::end(lanes), 0.0);
+          };
+          const std::array<double, 7> found = {
+              total(sums.r) - 5.0, total(sums.rr),     total(sums.rp),   total(sums.p),
+              total(sums.pp),      total(sums.height), total(sums.width)};
+          for (std::size_t i = 0; i < 7; ++i) {
+            if (size[i] == 0.0) {
+              CHECK(found[i] == 0.0);
+            } else {
+              worst_sum = std::max(worst_sum, std::abs(found[i] - expected[i]) / size[i]);
+            }
+          }
+        }
       }
-      expected_a += blended * as_double(a[x]);
-      expected_b += blended * as_double(b[x]);
     }
-    worst =
-        std::max({worst, std::abs(sum_a - expected_a) / size, std::abs(sum_b - expected_b) / size});
   }
-  constexpr double tolerance = 5e-7;  // measured 8.0e-8
-  CAPTURE(worst);
-  CHECK(worst < tolerance);
+  CAPTURE(worst_blended, worst_sum);
+  CHECK(limited > 50);
+  CHECK(worst_blended < residual_tolerance);
+  CHECK(worst_sum < sum_tolerance);
 }
 
 TEST_CASE("Rows are accumulated in double precision, exactly", "[refine][kernels]") {
@@ -1121,6 +1157,46 @@ std::vector<std::size_t> torn_frames(const std::vector<StripReport>& frames,
     if (torn[i]) found.push_back(i);
   }
   return found;
+}
+
+TEST_CASE("A strip in which nothing of the scene shows has no brightness of its own",
+          "[refine][flags]") {
+  const Extent extent{48, 64};
+  const auto blob = [&](double y, double x) {
+    return 220.0 * std::exp(-(y * y + 2.0 * x * x) / 30.0);
+  };
+  test::Image<float> scene(extent);
+  for (std::size_t y = 0; y < extent.height; ++y) {
+    for (std::size_t x = 0; x < extent.width; ++x) {
+      scene(y, x) = static_cast<float>(
+          blob(static_cast<double>(y) - 24.0, static_cast<double>(x) - 32.0));
+    }
+  }
+  const Area area = Area::of(extent).inset(4);
+  const ReferenceTemplate reference(scene.view(), area, {}, 16.0, 1.0);
+  FrameFitter<std::uint8_t> fitter(extent, {});
+  double worst = 0.0;
+  for (int height = -3; height <= 3; ++height) {
+    for (int width = -3; width <= 3; ++width) {
+      test::Image<std::uint8_t> frame(extent);
+      for (std::size_t y = 0; y < extent.height; ++y) {
+        for (std::size_t x = 0; x < extent.width; ++x) {
+          frame(y, x) = static_cast<std::uint8_t>(blob(static_cast<double>(y) - 24.0 + height,
+                                                       static_cast<double>(x) - 32.0 + width));
+        }
+      }
+      FrameFit start;
+      start.shift = {static_cast<double>(height), static_cast<double>(width)};
+      const FrameFit fit = fitter(frame.view(), reference, start);
+      REQUIRE(fit.has_converged);
+      for (const double gain : fit.band_gains) worst = std::max(worst, std::abs(gain - 1.0));
+    }
+  }
+  // Whole numbers leave so much of a doubt about strips on the blob's edge: measured 0.44. Where
+  // float32's rounding was taken for contrast, 0.97 to 1.08.
+  constexpr double tolerance = 0.6;
+  CAPTURE(worst);
+  CHECK(worst < tolerance);
 }
 
 TEST_CASE("Frames are torn where a strip lies elsewhere, fades or fits worse", "[refine][flags]") {

@@ -23,8 +23,7 @@ template <Pixel T>
 class FrameFitter {
  public:
   FrameFitter(Extent extent, const FitSettings& settings) : settings_(settings) {
-    blended_.reserve(extent.width);
-    for (auto& row : residuals_) row.reserve(extent.width + 2);
+    for (auto& row : blended_) row.reserve(extent.width + fit_padding);
   }
 
   /// The area of `reference` that a frame lies over once it is moved by `by`.
@@ -98,21 +97,36 @@ class FrameFitter {
     return std::clamp(step / (1.0 - ratio), -longest_step, longest_step);
   }
 
+  static double total(const double (&sums)[8]) {
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  }
+
   struct BandSums {
-    double height = 0.0;  // residuals times gradients
-    double width = 0.0;
-    ResidualSums with_brightness;  // of some rows, all sums
-    ResidualSums without;          // of the others
+    FittedSums with_brightness{};  // of some rows, all sums
+    FittedSums without{};          // of the others
     std::size_t brightness_pixels = 0;
 
-    [[nodiscard]] double rr() const { return with_brightness.rr + without.rr; }
+    /// Residuals times gradients.
+    [[nodiscard]] double height() const {
+      return total(with_brightness.height) + total(without.height);
+    }
+    [[nodiscard]] double width() const {
+      return total(with_brightness.width) + total(without.width);
+    }
+    [[nodiscard]] double rr() const { return total(with_brightness.rr) + total(without.rr); }
+    [[nodiscard]] ResidualSums brightness() const {
+      const FittedSums& s = with_brightness;
+      return {total(s.r), total(s.rr), total(s.rp), total(s.p), total(s.pp)};
+    }
     /// What would have to be added to the gain for these rows alone.
     [[nodiscard]] double gain_step() const {
-      const ResidualSums& s = with_brightness;
+      const ResidualSums s = brightness();
       const auto pixels = static_cast<double>(brightness_pixels);
       const double spread = s.pp - s.p * s.p / pixels;
-      return spread > 0.0 ? (s.rp - s.r * s.p / pixels) / spread : 0.0;
+      return spread > least_spread * s.pp ? (s.rp - s.r * s.p / pixels) / spread : 0.0;
     }
+    /// Of less, the rounding of sums in float32 leaves nothing.
+    static constexpr double least_spread = 1e-4;
   };
 
   struct Evaluation {
@@ -146,37 +160,34 @@ class FrameFitter {
     at.area = common_area(reference, {row_offset, column_offset});
     if (at.area.is_empty() || at.area.height() < FrameFit::bands) return at;
     at.normal = reference.normal(at.area);
-    const auto vertical = cubic_weights(row_rest < 0.0 ? row_rest + 1.0 : row_rest);
-    const auto horizontal = cubic_weights(column_rest < 0.0 ? column_rest + 1.0 : column_rest);
+    const auto down = cubic_weights(row_rest < 0.0 ? row_rest + 1.0 : row_rest);
+    const auto along = cubic_weights(column_rest < 0.0 ? column_rest + 1.0 : column_rest);
     const std::ptrdiff_t above = row_rest < 0.0 ? -2 : -1;
     const std::ptrdiff_t before = column_rest < 0.0 ? -2 : -1;
     const std::size_t width = at.area.width();
     const bool is_robust = settings_.robust > 0.0 && fit.sigma > 0.0;
-    ResidualRow<T> row{};
-    row.coefficients = blended_.data();
-    row.cubic = horizontal.data();
+    FittedRow<T> row{};
+    row.first = static_cast<std::size_t>(at.area.left + before + 1);
+    row.down = down.data();
+    row.along = along.data();
     row.zero = reference.level();
     row.gain = static_cast<float>(fit.gain);
     row.offset = static_cast<float>(fit.offset);
     row.limit = is_robust ? static_cast<float>(settings_.robust * fit.sigma)
                           : std::numeric_limits<float>::max();
-    // Two rows on: far enough to hide the memory's latency, near enough to stay in the cache.
-    row.ahead = 2 * static_cast<std::ptrdiff_t>(row_step) * frame.row_stride();
-    const std::ptrdiff_t ahead =
-        2 * static_cast<std::ptrdiff_t>(row_step * reference.extent().width);
     // Gradients are wanted where the prediction was taken, so that what is even about that place,
     // as a template's blur is, does not look like a shift. Rather than these, residuals are
-    // blended: the same sum, in another order.
+    // blended: the same sum, in another order. Where some rows are left out: those of the nearest
+    // pixel.
     const bool is_fine = row_step == 1;
-    const float down = is_fine ? static_cast<float>(row_rest - std::floor(row_rest)) : 0.0F;
-    const float right = is_fine ? static_cast<float>(column_rest - std::floor(column_rest)) : 0.0F;
-    const std::array<float, 4> weights = {(1.0F - down) * (1.0F - right), (1.0F - down) * right,
-                                          down * (1.0F - right), down * right};
+    const double right = column_rest - std::floor(column_rest);
+    row.left_share = static_cast<float>(is_fine ? right : std::nearbyint(right));
+    row.upper_share = is_fine ? static_cast<float>(row_rest - std::floor(row_rest)) : 0.0F;
     const std::ptrdiff_t gradient_row = is_fine ? above + 1 : 0;
-    const std::ptrdiff_t gradient_column = at.area.left + (is_fine ? before + 1 : 0);
-    // Each with a 0 on either side, and the row before the first.
+    const auto column = static_cast<std::size_t>(at.area.left - column_offset);
+    const bool is_dense = frame.row_stride() == static_cast<std::ptrdiff_t>(frame.width());
     std::size_t current = 0;
-    for (auto& residuals : residuals_) std::fill_n(residuals.data(), residuals.size(), 0.0F);
+    for (auto& blended : blended_) std::fill_n(blended.data(), blended.size(), 0.0F);
     for (std::size_t band = 0; band < FrameFit::bands; ++band) {
       const std::ptrdiff_t end = band_begin(at.area, band + 1);
       BandSums& sums = at.bands[band];
@@ -184,31 +195,37 @@ class FrameFitter {
            y += static_cast<std::ptrdiff_t>(row_step)) {
         std::array<const float*, 4> rows;
         for (std::size_t k = 0; k < 4; ++k) {
-          rows[k] = reference.coefficients(y + above + static_cast<std::ptrdiff_t>(k)) +
-                    at.area.left + before;
+          rows[k] = reference.coefficients(y + above + static_cast<std::ptrdiff_t>(k));
         }
-        float_kernels().weighted_sum({rows.data(), vertical.data(), 4, 0.0F, 1.0F}, width + 3,
-                                     blended_.data());
-        row.frame =
-            frame.row(static_cast<std::size_t>(y - row_offset)) + (at.area.left - column_offset);
-        float* here = residuals_[current].data() + 1;
+        row.coefficients = rows.data();
+        const auto frame_row = static_cast<std::size_t>(y - row_offset);
+        row.frame = frame.row(frame_row) + column;
+        row.lead = is_dense && frame_row > 0 ? fit_padding : column;
+        row.trail = is_dense && frame_row + 1 < frame.height() ? fit_padding
+                                                               : frame.width() - width - column;
+        row.gradient_height = reference.gradient_height(y + gradient_row);
+        row.gradient_width = reference.gradient_width(y + gradient_row);
+        row.blended = blended_[current].data();
+        current = 1 - current;
+        row.upper = blended_[current].data();
         const bool is_for_brightness = !is_fine || (y - at.area.top) % 4 == 0;
-        pixel_kernels<T>().residuals(row, width, is_for_brightness, here,
-                                     is_for_brightness ? &sums.with_brightness : &sums.without);
+        pixel_kernels<T>().fit_row(row, width, is_for_brightness,
+                                   is_for_brightness ? &sums.with_brightness : &sums.without);
         (is_for_brightness ? at.brightness_pixels : at.other_pixels) += width;
         if (is_for_brightness) sums.brightness_pixels += width;
-        current = 1 - current;
-        project(reference, y + gradient_row, gradient_column,
-                {here, residuals_[current].data() + 1, weights.data(), ahead}, width + 1, sums);
       }
     }
-    if (is_fine && down != 0.0F) {
+    if (row.upper_share != 0.0F) {
       // What the last row says of the gradients below it.
-      const float* last = residuals_[1 - current].data() + 1;
-      std::fill_n(residuals_[current].data(), residuals_[current].size(), 0.0F);
-      project(reference, at.area.bottom + gradient_row, gradient_column,
-              {residuals_[current].data() + 1, last, weights.data(), ahead}, width + 1,
-              at.bands[FrameFit::bands - 1]);
+      const float* last = blended_[1 - current].data() + row.first;
+      const std::ptrdiff_t y = at.area.bottom + gradient_row;
+      const auto dot = [&](const float* gradient) {
+        return static_cast<double>(row.upper_share *
+                                   float_kernels().dot(last, gradient + row.first, width + 1));
+      };
+      FittedSums& sums = at.bands[FrameFit::bands - 1].without;
+      sums.height[0] += dot(reference.gradient_height(y));
+      sums.width[0] += dot(reference.gradient_width(y));
     }
     const auto pixels = static_cast<double>(at.brightness_pixels + at.other_pixels);
     // Rows that are left out say what their neighbours do.
@@ -216,22 +233,16 @@ class FrameFitter {
     at.normal = {share * at.normal.hh, share * at.normal.hw, share * at.normal.wh,
                  share * at.normal.ww};
     for (const BandSums& band : at.bands) {
-      at.height += band.height;
-      at.width += band.width;
-      at.brightness.r += band.with_brightness.r;
-      at.brightness.rr += band.with_brightness.rr;
-      at.brightness.rp += band.with_brightness.rp;
-      at.brightness.p += band.with_brightness.p;
-      at.brightness.pp += band.with_brightness.pp;
+      const ResidualSums sums = band.brightness();
+      at.height += band.height();
+      at.width += band.width();
+      at.brightness.r += sums.r;
+      at.brightness.rr += sums.rr;
+      at.brightness.rp += sums.rp;
+      at.brightness.p += sums.p;
+      at.brightness.pp += sums.pp;
     }
     return at;
-  }
-
-  /// Adds the sums of blended residuals times a row of gradients.
-  static void project(const ReferenceTemplate& reference, std::ptrdiff_t y, std::ptrdiff_t x,
-                      const BlendedRows& rows, std::size_t n, BandSums& sums) {
-    float_kernels().project(rows, reference.gradient_height(y) + x, reference.gradient_width(y) + x,
-                            n, &sums.height, &sums.width);
   }
 
   /// Gain and offset by least squares, and what is left. False where there is no such gain.
@@ -266,7 +277,7 @@ class FrameFitter {
       const Normal normal = reference.normal(area);
       fit.band_shifts[i] = {};
       if (normal.is_regular()) {
-        const Shift shift = normal.solve(at.bands[i].height, at.bands[i].width);
+        const Shift shift = normal.solve(at.bands[i].height(), at.bands[i].width());
         fit.band_shifts[i] = {shift.height / fit.gain - step.height,
                               shift.width / fit.gain - step.width};
       }
@@ -276,8 +287,7 @@ class FrameFitter {
   }
 
   FitSettings settings_;
-  AlignedBuffer<float> blended_;  // four rows of coefficients
-  std::array<AlignedBuffer<float>, 2> residuals_;
+  std::array<AlignedBuffer<float>, 2> blended_;  // residuals of two rows
 };
 
 }  // namespace stillscope

@@ -15,6 +15,7 @@
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/refine/area.hpp"
+#include "stillscope/simd/row_kernels.hpp"
 #include "stillscope/warp/cubic_spline.hpp"
 
 namespace stillscope {
@@ -57,22 +58,31 @@ class ReferenceTemplate {
       : extent_(mean.extent()),
         area_(area & Area::of(mean.extent()).inset(reach)),
         level_(mean_over(mean, area)),
-        coefficients_(extent_.area()),
-        gradient_height_(extent_.area()),
-        gradient_width_(extent_.area()),
+        stride_((extent_.width + pad - 1) / pad * pad + pad),
+        coefficients_(stride_ * extent_.height + 4 * pad),
+        gradient_height_(coefficients_.size()),
+        gradient_width_(coefficients_.size()),
         detail_(extent_.area()),
         sums_((extent_.height + 1) * (extent_.width + 1)) {
-    extend(mean, area);
-    std::copy_n(coefficients_.data(), extent_.area(), detail_.data());
+    AlignedBuffer<float> plane(extent_.area());
+    extend(mean, area, plane.data());
+    std::copy_n(plane.data(), extent_.area(), detail_.data());
     if (highpass > 0.0) {
       BoxBlur blur(extent_);
       blur(detail_.data(), highpass);
       for (std::size_t i = 0; i < extent_.area(); ++i) {
-        detail_.data()[i] = coefficients_.data()[i] - detail_.data()[i];
+        detail_.data()[i] = plane.data()[i] - detail_.data()[i];
       }
     }
-    to_spline_coefficients(coefficients_.data(), extent_);
-    make_gradients(weights, lowpass);
+    to_spline_coefficients(plane.data(), extent_);
+    for (auto* rows : {&coefficients_, &gradient_height_, &gradient_width_}) {
+      std::fill_n(rows->data(), rows->size(), 0.0F);
+    }
+    for (std::size_t y = 0; y < extent_.height; ++y) {
+      std::copy_n(plane.data() + y * extent_.width, extent_.width,
+                  coefficients_.data() + offset(static_cast<std::ptrdiff_t>(y)));
+    }
+    make_gradients(plane.data(), weights, lowpass);
   }
 
   [[nodiscard]] Extent extent() const { return extent_; }
@@ -80,6 +90,7 @@ class ReferenceTemplate {
   [[nodiscard]] const Area& area() const { return area_; }
   /// The mean over the area, which coefficients have been freed from.
   [[nodiscard]] double level() const { return level_; }
+  /// What follows is aligned and padded as `FittedRow` has it.
   [[nodiscard]] const float* coefficients(std::ptrdiff_t y) const {
     return coefficients_.data() + offset(y);
   }
@@ -107,9 +118,10 @@ class ReferenceTemplate {
 
  private:
   using Sums = std::array<double, 4>;
+  static constexpr std::size_t pad = fit_padding;
 
   [[nodiscard]] std::size_t offset(std::ptrdiff_t y) const {
-    return static_cast<std::size_t>(y) * extent_.width;
+    return pad + static_cast<std::size_t>(y) * stride_;
   }
 
   static double mean_over(const FrameView<const float>& mean, const Area& area) {
@@ -122,16 +134,16 @@ class ReferenceTemplate {
   }
 
   /// The template less its level; outside the area, as at the nearest pixel in it.
-  void extend(const FrameView<const float>& mean, const Area& area) {
+  void extend(const FrameView<const float>& mean, const Area& area, float* plane) const {
     if (area.is_empty()) {
-      std::fill_n(coefficients_.data(), extent_.area(), 0.0F);
+      std::fill_n(plane, extent_.area(), 0.0F);
       return;
     }
     const auto level = static_cast<float>(level_);
     for (std::size_t y = 0; y < extent_.height; ++y) {
       const auto row = std::clamp(static_cast<std::ptrdiff_t>(y), area.top, area.bottom - 1);
       const float* from = mean.row(static_cast<std::size_t>(row));
-      float* to = coefficients_.data() + y * extent_.width;
+      float* to = plane + y * extent_.width;
       for (std::size_t x = 0; x < extent_.width; ++x) {
         to[x] = from[std::clamp(static_cast<std::ptrdiff_t>(x), area.left, area.right - 1)] - level;
       }
@@ -139,26 +151,25 @@ class ReferenceTemplate {
   }
 
   /// Gradients of the spline, and of its detail times the weights; the sums of their products.
-  void make_gradients(std::span<const float> weights, double lowpass) {
+  void make_gradients(const float* full, std::span<const float> weights, double lowpass) {
     AlignedBuffer<float> fine(extent_.area());
     std::copy_n(detail_.data(), extent_.area(), fine.data());
     if (lowpass > 0.0) GaussianBlur(extent_, lowpass)(detail_.data(), fine.data());
     to_spline_coefficients(fine.data(), extent_);
-    std::fill_n(gradient_height_.data(), extent_.area(), 0.0F);
-    std::fill_n(gradient_width_.data(), extent_.area(), 0.0F);
     for (Sums& sums : sums_) sums = {};
     for (std::ptrdiff_t y = area_.top; y < area_.bottom; ++y) {
       Sums row{};
       for (std::ptrdiff_t x = area_.left; x < area_.right; ++x) {
-        const std::size_t at = offset(y) + static_cast<std::size_t>(x);
-        const auto [full_height, full_width] = gradient(coefficients_.data() + at);
+        const std::size_t at =
+            static_cast<std::size_t>(y) * extent_.width + static_cast<std::size_t>(x);
+        const auto [full_height, full_width] = gradient(full + at);
         auto [height, width] = gradient(fine.data() + at);
         if (!weights.empty()) {
           height *= weights[at];
           width *= weights[at];
         }
-        gradient_height_.data()[at] = height;
-        gradient_width_.data()[at] = width;
+        gradient_height_.data()[offset(y) + static_cast<std::size_t>(x)] = height;
+        gradient_width_.data()[offset(y) + static_cast<std::size_t>(x)] = width;
         row[0] += static_cast<double>(height) * static_cast<double>(full_height);
         row[1] += static_cast<double>(height) * static_cast<double>(full_width);
         row[2] += static_cast<double>(width) * static_cast<double>(full_height);
@@ -204,6 +215,7 @@ class ReferenceTemplate {
   Extent extent_;
   Area area_;
   double level_;
+  std::size_t stride_;
   AlignedBuffer<float> coefficients_;
   AlignedBuffer<float> gradient_height_;
   AlignedBuffer<float> gradient_width_;

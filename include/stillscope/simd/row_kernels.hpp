@@ -68,20 +68,46 @@ struct WeightedRows {
   float factor;
 };
 
-/// A row of a frame beside what a template, interpolated along the columns, predicts of it.
+/// A row of a frame beside what a template, interpolated between its pixels, predicts of it. What is
+/// of the template is counted by its columns X; its rows are aligned to 64 bytes and can be read
+/// from `fit_padding` columns before those that pixels belong to, to three times that behind them.
 template <Pixel T>
-struct ResidualRow {
-  const T* frame;             ///< Finite.
-  const float* coefficients;  ///< The prediction is the sum of cubic[k] coefficients[x + k].
-  const float* cubic;         ///< 4 weights.
-  double zero;                ///< Taken from each pixel before anything else.
+struct FittedRow {
+  const T* frame;     ///< Finite.
+  std::size_t first;  ///< Pixel x belongs to column X = first + x.
+  std::size_t lead;   ///< So many pixels can be read before the first one, whatever they are, ...
+  std::size_t trail;  ///< ... and behind the last one.
+  /// The prediction at X is the sum of down[j] along[k] coefficients[j][X + k - 1].
+  const float* const* coefficients;  ///< 4 rows.
+  const float* down;                 ///< 4 weights.
+  const float* along;                ///< 4 weights.
+  double zero;                       ///< Taken from each pixel before anything else.
   /// The residual is pixel - zero - (gain prediction + offset), or as near to that as `limit` lets
   /// it be to 0.
   float gain;
   float offset;
   float limit;
-  /// Pixels from the row to one that will be read soon, to be fetched from memory meanwhile.
-  std::ptrdiff_t ahead;
+  /// At X, the residual there is blended with that to the left, of which this is the share; and that
+  /// with `upper`, of which `upper_share` is, before it is multiplied by the gradients.
+  float left_share;
+  float upper_share;
+  const float* upper;  ///< What `blended` was in the row before, or zeros.
+  float* blended;      ///< The blended residuals; aligned and padded as the template's rows are.
+  const float* gradient_height;
+  const float* gradient_width;
+};
+inline constexpr std::size_t fit_padding = 16;
+
+/// Sums over pixels, of residuals r, predictions p and blended residuals times gradients: each is
+/// the sum of its eight.
+struct FittedSums {
+  double r[8];
+  double rr[8];
+  double rp[8];
+  double p[8];
+  double pp[8];
+  double height[8];
+  double width[8];
 };
 
 /// Sums over pixels, of residuals r and predictions p.
@@ -91,16 +117,6 @@ struct ResidualSums {
   double rp = 0.0;
   double p = 0.0;
   double pp = 0.0;
-};
-
-/// Residuals of two rows, from which those between pixels are blended: at x, the sum of
-/// weights[0] upper[x] + weights[1] upper[x - 1] + weights[2] lower[x] + weights[3] lower[x - 1].
-struct BlendedRows {
-  const float* upper;
-  const float* lower;
-  const float* weights;
-  /// Elements from the rows that these are multiplied by to some that will be read soon.
-  std::ptrdiff_t ahead;
 };
 
 /// A frame in float32 that is sampled between its pixels. It is padded by at least `sample_padding`
@@ -189,9 +205,8 @@ struct PixelKernels {
   /// out = upper + weight (lower - upper); upper alone where `lower` is null.
   void (*blend_rows)(const float* upper, const float* lower, std::size_t n, float weight,
                      PixelRounding rounding, T* out);
-  /// out = the residuals of `n` pixels, which are added to `sums`: r and rr, or all.
-  void (*residuals)(const ResidualRow<T>& row, std::size_t n, bool all, float* out,
-                    ResidualSums* sums);
+  /// Adds what `n` pixels say to `sums`; where not `all`, but for what is of predictions alone.
+  void (*fit_row)(const FittedRow<T>& row, std::size_t n, bool all, FittedSums* sums);
   /// out[x] = the mean of pixels 2x and 2x + 1 of both rows, less `offset`; n means.
   void (*halve)(const T* upper, const T* lower, std::size_t n, double offset, float* out);
 };
@@ -205,9 +220,6 @@ struct FloatKernels {
                      float offset, std::size_t n, std::int16_t* out);
   /// sums += row.
   void (*accumulate)(const float* row, std::size_t n, double* sums);
-  /// Adds the sums of `n` blended residuals times a and times b.
-  void (*project)(const BlendedRows& rows, const float* a, const float* b, std::size_t n,
-                  double* sum_a, double* sum_b);
   /// out = the highest of `count` rows.
   void (*maximum)(const float* const* rows, std::size_t count, std::size_t n, float* out);
   /// row = row, toward zero.
