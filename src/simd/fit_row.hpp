@@ -135,6 +135,9 @@ void fit_row_of(const FittedRow<T>& in, std::size_t n, FittedSums* sums) {
   Wide width{};
   const auto find_residuals = [&](const Wide& pixels, bool is_whole)
       __attribute__((always_inline)) {
+    if (x % 16 == 0) {
+      __builtin_prefetch(row.frame + (x - first) + row.ahead);
+    }
     const Wide left = along[0] * joined<wide - 1>(before, here) + along[1] * here;
     const Wide right = along[2] * joined<1>(here, next) + along[3] * joined<2>(here, next);
     Wide predicted = left + right;

@@ -184,6 +184,9 @@ class FrameFitter {
     row.left_share = static_cast<float>(is_fine ? right : std::nearbyint(right));
     row.upper_share = is_fine ? static_cast<float>(row_rest - std::floor(row_rest)) : 0.0F;
     const std::ptrdiff_t gradient_row = is_fine ? above + 1 : 0;
+    // Two rows on: far enough to hide the memory's latency, near enough to stay in the cache.
+    const std::ptrdiff_t rows_ahead = 2 * static_cast<std::ptrdiff_t>(row_step);
+    row.ahead = rows_ahead * frame.row_stride();
     const auto column = static_cast<std::size_t>(at.area.left - column_offset);
     const bool is_dense = frame.row_stride() == static_cast<std::ptrdiff_t>(frame.width());
     std::size_t current = 0;

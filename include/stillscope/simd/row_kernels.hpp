@@ -95,6 +95,8 @@ struct FittedRow {
   float* blended;      ///< The blended residuals; aligned and padded as the template's rows are.
   const float* gradient_height;
   const float* gradient_width;
+  /// Elements from a row to one that will be read soon, to be fetched from memory meanwhile.
+  std::ptrdiff_t ahead;
 };
 inline constexpr std::size_t fit_padding = 16;
 
