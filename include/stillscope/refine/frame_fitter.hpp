@@ -39,11 +39,11 @@ class FrameFitter {
     fit.has_converged = false;
     fit.evaluations = 0;
     // The way there needs a part of the rows only; where it ends, all of them count.
-    std::size_t row_step = start.sigma > 0.0 ? 1 : coarse_step;
+    bool is_whole = start.sigma > 0.0;
     Shift before;  // the last step that all rows made
     while (fit.evaluations < most_evaluations) {
       ++fit.evaluations;
-      const Evaluation at = evaluate(frame, reference, fit, row_step);
+      const Evaluation at = evaluate(frame, reference, fit, is_whole);
       if (!at.normal.is_regular()) break;
       if (!update_brightness(at, settings_.has_brightness, fit)) break;
       const Shift plain = at.normal.solve(at.height / fit.gain, at.width / fit.gain);
@@ -53,15 +53,15 @@ class FrameFitter {
       fit.shift += step;
       fit.uncertainty = at.normal.error() * fit.sigma / fit.gain;
       const double moved = std::max(std::fabs(step.height), std::fabs(step.width));
-      if (row_step == 1) {
+      if (is_whole) {
         if (moved < settings_.tolerance) {
           fit.has_converged = true;
           describe_bands(at, reference, step, fit);
           break;
         }
         before = plain;
-      } else if (moved < coarse_tolerance || fit.evaluations >= most_coarse) {
-        row_step = 1;
+      } else {
+        is_whole = moved < partial_tolerance || fit.evaluations >= most_partial;
       }
     }
     const Shift moved = fit.shift - start.shift;
@@ -78,17 +78,19 @@ class FrameFitter {
                     Shift shift) {
     FrameFit fit;
     fit.shift = shift;
-    const Evaluation at = evaluate(frame, reference, fit, coarse_step);
+    const Evaluation at = evaluate(frame, reference, fit, false);
     return !at.area.is_empty() && update_brightness(at, true, fit) ? fit.similarity : 0.0;
   }
 
  private:
   static constexpr std::size_t most_evaluations = 16;
-  static constexpr std::size_t most_coarse = 4;  // of these, with a part of the rows
+  static constexpr std::size_t most_partial = 4;  // of these, with a part of the rows
   static constexpr double longest_step = 1.0;    // [px]
   /// After such a step, the next one is likely to be below the tolerance.
-  static constexpr double coarse_tolerance = 0.1;  // [px]
-  static constexpr std::size_t coarse_step = 4;
+  static constexpr double partial_tolerance = 0.1;  // [px]
+  /// A part of the rows: so many neighbours, of so many.
+  static constexpr std::ptrdiff_t run_rows = 8;
+  static constexpr std::ptrdiff_t run_period = 32;
 
   /// A step on one axis with those that would follow, where this and the one before shrink as a
   /// geometric series does (A. Aitken, Proc. Royal Soc. Edinburgh 46 (1926)).
@@ -150,10 +152,10 @@ class FrameFitter {
     return area.top + static_cast<std::ptrdiff_t>(area.height() * band / FrameFit::bands);
   }
 
-  /// The residual at the fit's shift, in every `row_step`th row, and what it says. Frames are never
+  /// The residual at the fit's shift, in all rows or a part, and what it says. Frames are never
   /// interpolated: their noise would be smoothed, more or less as the shift has it.
   Evaluation evaluate(const FrameView<const T>& frame, const ReferenceTemplate& reference,
-                      const FrameFit& fit, std::size_t row_step) {
+                      const FrameFit& fit, bool is_whole) {
     const auto [row_offset, row_rest] = nearest(fit.shift.height);
     const auto [column_offset, column_rest] = nearest(fit.shift.width);
     Evaluation at;
@@ -177,25 +179,24 @@ class FrameFitter {
                           : std::numeric_limits<float>::max();
     // Gradients are wanted where the prediction was taken, so that what is even about that place,
     // as a template's blur is, does not look like a shift. Rather than these, residuals are
-    // blended: the same sum, in another order. Where some rows are left out: those of the nearest
-    // pixel.
-    const bool is_fine = row_step == 1;
-    const double right = column_rest - std::floor(column_rest);
-    row.left_share = static_cast<float>(is_fine ? right : std::nearbyint(right));
-    row.upper_share = is_fine ? static_cast<float>(row_rest - std::floor(row_rest)) : 0.0F;
-    const std::ptrdiff_t gradient_row = is_fine ? above + 1 : 0;
+    // blended: the same sum, in another order.
+    row.left_share = static_cast<float>(column_rest - std::floor(column_rest));
+    row.upper_share = static_cast<float>(row_rest - std::floor(row_rest));
     // Two rows on: far enough to hide the memory's latency, near enough to stay in the cache.
-    const std::ptrdiff_t rows_ahead = 2 * static_cast<std::ptrdiff_t>(row_step);
-    row.ahead = rows_ahead * frame.row_stride();
+    row.ahead = 2 * frame.row_stride();
     const auto column = static_cast<std::size_t>(at.area.left - column_offset);
     const bool is_dense = frame.row_stride() == static_cast<std::ptrdiff_t>(frame.width());
     std::size_t current = 0;
-    for (auto& blended : blended_) std::fill_n(blended.data(), blended.size(), 0.0F);
+    const auto clear = [&](AlignedBuffer<float>& blended) {
+      std::fill_n(blended.data(), blended.size(), 0.0F);
+    };
+    for (auto& blended : blended_) clear(blended);
     for (std::size_t band = 0; band < FrameFit::bands; ++band) {
       const std::ptrdiff_t end = band_begin(at.area, band + 1);
       BandSums& sums = at.bands[band];
-      for (std::ptrdiff_t y = band_begin(at.area, band); y < end;
-           y += static_cast<std::ptrdiff_t>(row_step)) {
+      for (std::ptrdiff_t y = band_begin(at.area, band); y < end; ++y) {
+        const std::ptrdiff_t place = (y - at.area.top) % run_period;
+        if (!is_whole && place >= run_rows) continue;
         std::array<const float*, 4> rows;
         for (std::size_t k = 0; k < 4; ++k) {
           rows[k] = reference.coefficients(y + above + static_cast<std::ptrdiff_t>(k));
@@ -206,29 +207,30 @@ class FrameFitter {
         row.lead = is_dense && frame_row > 0 ? fit_padding : column;
         row.trail = is_dense && frame_row + 1 < frame.height() ? fit_padding
                                                                : frame.width() - width - column;
-        row.gradient_height = reference.gradient_height(y + gradient_row);
-        row.gradient_width = reference.gradient_width(y + gradient_row);
+        const std::ptrdiff_t gradient_row = y + above + 1;
+        row.gradient_height = reference.gradient_height(gradient_row);
+        row.gradient_width = reference.gradient_width(gradient_row);
         row.blended = blended_[current].data();
         current = 1 - current;
         row.upper = blended_[current].data();
-        const bool is_for_brightness = !is_fine || (y - at.area.top) % 4 == 0;
+        const bool is_for_brightness = place % 4 == 0;
         pixel_kernels<T>().fit_row(row, width, is_for_brightness,
                                    is_for_brightness ? &sums.with_brightness : &sums.without);
         (is_for_brightness ? at.brightness_pixels : at.other_pixels) += width;
         if (is_for_brightness) sums.brightness_pixels += width;
+        const bool is_last = y + 1 == at.area.bottom || (!is_whole && place + 1 == run_rows);
+        if (is_last && row.upper_share != 0.0F) {
+          // What it says of the gradients below it.
+          const auto dot = [&](const float* gradient) {
+            return static_cast<double>(
+                row.upper_share *
+                float_kernels().dot(row.blended + row.first, gradient + row.first, width + 1));
+          };
+          sums.without.height[0] += dot(reference.gradient_height(gradient_row + 1));
+          sums.without.width[0] += dot(reference.gradient_width(gradient_row + 1));
+          clear(blended_[1 - current]);
+        }
       }
-    }
-    if (row.upper_share != 0.0F) {
-      // What the last row says of the gradients below it.
-      const float* last = blended_[1 - current].data() + row.first;
-      const std::ptrdiff_t y = at.area.bottom + gradient_row;
-      const auto dot = [&](const float* gradient) {
-        return static_cast<double>(row.upper_share *
-                                   float_kernels().dot(last, gradient + row.first, width + 1));
-      };
-      FittedSums& sums = at.bands[FrameFit::bands - 1].without;
-      sums.height[0] += dot(reference.gradient_height(y));
-      sums.width[0] += dot(reference.gradient_width(y));
     }
     const auto pixels = static_cast<double>(at.brightness_pixels + at.other_pixels);
     // Rows that are left out say what their neighbours do.
