@@ -12,12 +12,9 @@
 namespace stillscope {
 namespace {
 
-// As wide as registers are. What a pixel of this loop needs is a long chain of operations, of which
-// processors overlap as many as their schedulers hold; and lanes move within a register only.
-#if defined(__AVX512F__)
-inline constexpr std::ptrdiff_t wide = 16;
-#elif defined(__AVX2__)
-inline constexpr std::ptrdiff_t wide = 8;
+// As wide as registers are, at every level: lanes move within a register only.
+#if defined(__AVX2__)
+inline constexpr std::ptrdiff_t wide = broad;
 #else
 inline constexpr std::ptrdiff_t wide = 4;
 #endif
@@ -38,16 +35,10 @@ inline __attribute__((always_inline)) Wide joined(const Wide& left, const Wide& 
 #endif
 }
 
+#if !defined(__AVX2__)
 /// `value` brought into [-limit, limit].
-inline __attribute__((always_inline)) Wide wide_limited(const Wide& value, float limit) {
-#if defined(__AVX512F__)
-  constexpr __mmask16 all = 0xFFFF;
-  const __m512 below =
-      _mm512_maskz_min_ps(all, reinterpret_cast<__m512>(value), _mm512_set1_ps(limit));
-  return reinterpret_cast<Wide>(_mm512_maskz_max_ps(all, below, _mm512_set1_ps(-limit)));
-#elif defined(__AVX2__)
-  return limited(value, limit);
-#elif defined(__SSE2__)
+inline __attribute__((always_inline)) Wide limited(const Wide& value, float limit) {
+#if defined(__SSE2__)
   const __m128 below = _mm_min_ps(reinterpret_cast<__m128>(value), _mm_set1_ps(limit));
   return reinterpret_cast<Wide>(_mm_max_ps(below, _mm_set1_ps(-limit)));
 #else
@@ -55,6 +46,11 @@ inline __attribute__((always_inline)) Wide wide_limited(const Wide& value, float
   return below > -limit ? below : Wide{} - limit;
 #endif
 }
+
+inline __attribute__((always_inline)) void add_lanes(const Wide& lanes, double (&sums)[8]) {
+  for (int k = 0; k < wide; ++k) sums[k] += static_cast<double>(lanes[k]);
+}
+#endif
 
 /// Pixels less what is taken from each.
 template <Pixel T>
@@ -74,19 +70,6 @@ inline __attribute__((always_inline)) Wide wide_centred(const T* from, double of
                     : static_cast<float>(from[k]) - static_cast<float>(offset);
   }
   return result;
-#endif
-}
-
-/// Adds lanes to sums in double precision.
-inline __attribute__((always_inline)) void add_lanes(const Wide& lanes, double (&sums)[8]) {
-#if defined(__AVX512F__)
-  const Floats eight = __builtin_shufflevector(lanes, lanes, 0, 1, 2, 3, 4, 5, 6, 7) +
-                       __builtin_shufflevector(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15);
-  store(load<Doubles>(sums) + __builtin_convertvector(eight, Doubles), sums);
-#elif defined(__AVX2__)
-  store(load<Doubles>(sums) + __builtin_convertvector(lanes, Doubles), sums);
-#else
-  for (int k = 0; k < wide; ++k) sums[k] += static_cast<double>(lanes[k]);
 #endif
 }
 
@@ -141,10 +124,9 @@ void fit_row_of(const FittedRow<T>& in, std::size_t n, FittedSums* sums) {
     const Wide left = along[0] * joined<wide - 1>(before, here) + along[1] * here;
     const Wide right = along[2] * joined<1>(here, next) + along[3] * joined<2>(here, next);
     Wide predicted = left + right;
-    Wide residual = wide_limited(pixels - predicted, row.limit);
+    Wide residual = limited(pixels - predicted, row.limit);
     if (!is_whole) {
-      WideInts columns;
-      for (int k = 0; k < wide; ++k) columns[k] = static_cast<std::int32_t>(x) + k;
+      const WideInts columns = static_cast<std::int32_t>(x) + numbers_from_zero<WideInts>();
       const WideInts is_there = (columns >= static_cast<std::int32_t>(first)) &
                                 (columns < static_cast<std::int32_t>(end));
       residual = is_there ? residual : zeros;

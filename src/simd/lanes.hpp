@@ -40,8 +40,6 @@ inline __attribute__((always_inline)) void store(const Vector& vector, T* to) {
   __builtin_memcpy(to, &vector, sizeof(Vector));
 }
 
-inline constexpr Floats lane_numbers = {0.0F, 1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F, 7.0F};
-
 /// `chosen` where `mask` is set, else `other`. Both are numbers or not, as they are.
 inline __attribute__((always_inline)) Floats choose(const Ints& mask, const Floats& chosen,
                                                     const Floats& other) {
@@ -215,6 +213,50 @@ inline __attribute__((always_inline)) Floats centred_lanes(const T* from, double
   } else {
     return __builtin_convertvector(ints_at(from), Floats) - static_cast<float>(offset);
   }
+}
+
+// As wide as registers are from x86-64-v3 on: for loops that wait for long chains of operations, of
+// which processors overlap as many as their schedulers hold.
+#if defined(__AVX512F__)
+inline constexpr std::size_t broad = 16;
+#else
+inline constexpr std::size_t broad = 8;
+#endif
+using Broad = float __attribute__((vector_size(4 * broad)));
+using BroadInts = std::int32_t __attribute__((vector_size(4 * broad)));
+
+/// 0, 1, 2, ...
+template <class Lanes>
+inline __attribute__((always_inline)) Lanes numbers_from_zero() {
+  using Number = std::remove_cvref_t<decltype(Lanes{}[0])>;
+  Lanes lanes;
+  for (std::size_t k = 0; k < sizeof(Lanes) / sizeof(Number); ++k) lanes[k] = static_cast<Number>(k);
+  return lanes;
+}
+
+#if defined(__AVX512F__)
+/// `value` brought into [-limit, limit].
+inline __attribute__((always_inline)) Broad limited(const Broad& value, float limit) {
+  constexpr __mmask16 all = 0xFFFF;
+  const __m512 below =
+      _mm512_maskz_min_ps(all, reinterpret_cast<__m512>(value), _mm512_set1_ps(limit));
+  return reinterpret_cast<Broad>(_mm512_maskz_max_ps(all, below, _mm512_set1_ps(-limit)));
+}
+#endif
+
+/// Adds lanes to sums in double precision.
+inline __attribute__((always_inline)) void add_lanes(const Broad& lanes, double (&sums)[8]) {
+#if defined(__AVX512F__)
+  const Floats eight = __builtin_shufflevector(lanes, lanes, 0, 1, 2, 3, 4, 5, 6, 7) +
+                       __builtin_shufflevector(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+  const Floats eight = lanes;
+#endif
+#if defined(__AVX2__)
+  store(load<Doubles>(sums) + __builtin_convertvector(eight, Doubles), sums);
+#else
+  for (int k = 0; k < 8; ++k) sums[k] += static_cast<double>(eight[k]);
+#endif
 }
 
 /// The nearest integers, half to even.

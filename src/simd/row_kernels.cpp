@@ -390,7 +390,7 @@ const KernelSet STILLSCOPE_KERNELS = {
     pixel_set<float>,
     pixel_set<double>,
     {weighted_sum, encode_sum, accumulate, maximum, truncate, highest, pool_columns,
-     multiply_conjugate, weighted_power, cubic, sample<false>, sample<true>, deformed_residuals,
+     multiply_conjugate, weighted_power, cubics, sample<false>, sample<true>, deformed_residuals,
      accumulate_numbers, dot}};
 
 }  // namespace stillscope

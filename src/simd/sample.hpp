@@ -44,15 +44,19 @@ inline __attribute__((always_inline)) Floats between(const Floats& value, const 
   return above > high ? high : above;
 }
 
-void cubic(const float* c, float start, float step, std::size_t n, float* out) {
-  const float c0 = c[0];
-  const float c1 = c[1];
-  const float c2 = c[2];
-  const float c3 = c[3];
-  const Floats first = start + step * lane_numbers;
-  for (std::size_t i = 0; i < n; i += 8) {
-    const Floats t = first + step * static_cast<float>(i);
-    store(((c3 * t + c2) * t + c1) * t + c0, out + i);
+void cubics(const CubicRun* runs, std::size_t count, float step, float* height, float* width) {
+  const Broad numbers = step * numbers_from_zero<Broad>();
+  for (std::size_t k = 0; k < count; ++k) {
+    const CubicRun run = runs[k];
+    const Broad first = run.start + numbers;
+    for (std::size_t i = 0; i < run.count; i += broad) {
+      const Broad t = first + step * static_cast<float>(i);
+      const auto value = [&](const float(&c)[4]) __attribute__((always_inline)) {
+        return ((c[3] * t + c[2]) * t + c[1]) * t + c[0];
+      };
+      store(value(run.height), height + run.first + i);
+      store(value(run.width), width + run.first + i);
+    }
   }
 }
 
@@ -101,14 +105,15 @@ inline float sample_one(const SampledFrame& frame, std::ptrdiff_t y, std::ptrdif
   }
 }
 
-/// Eight values whose positions are up to a pixel below and right of `at` + lane.
-inline __attribute__((always_inline)) Floats sample_in_cell(const float* at, std::ptrdiff_t stride,
-                                                            const Floats& fy, const Floats& fx) {
+/// Values whose positions are up to a pixel below and right of `at` + lane.
+template <class Lanes>
+inline __attribute__((always_inline)) Lanes sample_in_cell(const float* at, std::ptrdiff_t stride,
+                                                           const Lanes& fy, const Lanes& fx) {
   const auto along = [&](const float* row) __attribute__((always_inline)) {
-    const Floats here = load<Floats>(row);
-    return here + fx * (load<Floats>(row + 1) - here);
+    const Lanes here = load<Lanes>(row);
+    return here + fx * (load<Lanes>(row + 1) - here);
   };
-  const Floats upper = along(at);
+  const Lanes upper = along(at);
   return upper + fy * (along(at + stride) - upper);
 }
 
@@ -187,7 +192,7 @@ __attribute__((noinline)) Floats sample_again(const SampledRow& row, std::size_t
 // Neighbours are displaced alike: eight values share a whole offset, most often one pixel's cell,
 // and what is left of each displacement is a weight. So there is nothing to gather.
 template <bool is_cubic, bool is_calm>
-inline void sample_rows(const SampledRow& in, std::size_t n, float* out) {
+inline void sample_columns(const SampledRow& in, std::size_t begin, std::size_t end, float* out) {
   const SampledRow row = in;
   const SampledFrame frame = row.frame;
   // Beyond here nothing changes any more.
@@ -201,8 +206,8 @@ inline void sample_rows(const SampledRow& in, std::size_t n, float* out) {
   const Floats low_row = Floats{} + (-margin - y);
   const Floats high_row = Floats{} + (last_row + margin - y);
   const float* first = frame.pixels + static_cast<std::ptrdiff_t>(row.y) * frame.stride;
-  for (std::size_t x = 0; x < n; x += 8) {
-    const Floats column = static_cast<float>(x) + lane_numbers;
+  for (std::size_t x = begin; x < end; x += 8) {
+    const Floats column = static_cast<float>(x) + numbers_from_zero<Floats>();
     const Floats given_dy = load<Floats>(row.rows + x);
     const Floats given_dx = load<Floats>(row.columns + x);
     Floats dy = given_dy;
@@ -266,59 +271,111 @@ inline void sample_rows(const SampledRow& in, std::size_t n, float* out) {
   }
 }
 
-template <bool is_cubic>
-void sample(const SampledRow& row, std::size_t n, float* out) {
-  if (row.is_calm) return sample_rows<is_cubic, true>(row, n, out);
-  sample_rows<is_cubic, false>(row, n, out);
+/// Whether some value lies outside [0, 1].
+inline __attribute__((always_inline)) bool leave_cell(const Broad& fy, const Broad& fx) {
+#if defined(__AVX512F__)
+  const auto y = reinterpret_cast<__m512>(fy);
+  const auto x = reinterpret_cast<__m512>(fx);
+  constexpr __mmask16 all = 0xFFFF;
+  const __m512 low = _mm512_maskz_min_ps(all, y, x);
+  const __m512 high = _mm512_maskz_max_ps(all, y, x);
+  return (_mm512_cmp_ps_mask(low, _mm512_setzero_ps(), _CMP_LT_OQ) |
+          _mm512_cmp_ps_mask(high, _mm512_set1_ps(1.0F), _CMP_GT_OQ)) != 0;
+#else
+  return !are_in_cell(fy, fx);
+#endif
 }
 
-double deformed_residuals(const DeformedRow& in, std::size_t begin, std::size_t end,
-                          const DeformedSums& columns, ResidualSums* sums) {
+// Where displacements are calm, whole rows of them often share a cell: as long as they do, there is
+// nothing to be found out but what is left of each.
+void sample_calm_linear(const SampledRow& in, std::size_t n, float* out) {
+  const SampledRow row = in;
+  const std::ptrdiff_t stride = row.frame.stride;
+  const bool has_limits = row.inside < 1e30F;
+  constexpr auto margin = static_cast<std::size_t>(calm_length) + 1;
+  const bool is_middle_row = row.y >= margin && row.y + 1 + margin <= row.frame.height;
+  const float* first = row.frame.pixels + static_cast<std::ptrdiff_t>(row.y) * stride;
+  const float* at = first;
+  float whole_dy = 0.0F;
+  float whole_dx = 0.0F;
+  std::size_t x = 0;
+  for (; x + broad <= n; x += broad) {
+    const bool is_middle =
+        is_middle_row && x >= margin && x + broad + margin <= row.frame.width;
+    if (has_limits && !is_middle) {
+      sample_columns<false, true>(row, x, x + broad, out);
+      continue;
+    }
+    const Broad dy = load<Broad>(row.rows + x);
+    const Broad dx = load<Broad>(row.columns + x);
+    Broad fy = dy - whole_dy;
+    Broad fx = dx - whole_dx;
+    if (leave_cell(fy, fx)) {
+      whole_dy = __builtin_floorf(row.rows[x + broad / 2]);
+      whole_dx = __builtin_floorf(row.columns[x + broad / 2]);
+      at = first + static_cast<std::ptrdiff_t>(whole_dy) * stride +
+           static_cast<std::ptrdiff_t>(whole_dx);
+      fy = dy - whole_dy;
+      fx = dx - whole_dx;
+      if (leave_cell(fy, fx)) {
+        sample_columns<false, true>(row, x, x + broad, out);
+        continue;
+      }
+    }
+    store(sample_in_cell(at + x, stride, fy, fx), out + x);
+  }
+  sample_columns<false, true>(row, x, n, out);
+}
+
+template <bool is_cubic>
+void sample(const SampledRow& row, std::size_t n, float* out) {
+  if (!row.is_calm) return sample_columns<is_cubic, false>(row, 0, n, out);
+  if (is_cubic || !row.is_finite) return sample_columns<is_cubic, true>(row, 0, n, out);
+  sample_calm_linear(row, n, out);
+}
+
+void deformed_residuals(const DeformedRow& in, std::size_t begin, std::size_t end,
+                        const DeformedSums& columns, DeformedTotals* totals) {
   const DeformedRow row = in;
   const DeformedSums to = columns;
-  const Floats zero{};
-  const Floats one = zero + 1.0F;
-  Floats r = zero;
-  Floats rr = zero;
-  Floats rp = zero;
-  Floats p = zero;
-  Floats pp = zero;
-  Floats count = zero;
-  for (std::size_t x = begin / 8 * 8; x < end; x += 8) {
-    const Floats sampled = load<Floats>(row.sampled + x);
-    Ints is_there = sampled == sampled;
-    if (x < begin || x + 8 > end) {
-      const Floats column = static_cast<float>(x) + lane_numbers;
-      is_there &= (column >= static_cast<float>(begin)) & (column < static_cast<float>(end));
+  const Broad zero{};
+  const Broad one = zero + 1.0F;
+  Broad r = zero;
+  Broad rr = zero;
+  Broad rp = zero;
+  Broad p = zero;
+  Broad pp = zero;
+  Broad count = zero;
+  for (std::size_t x = begin / broad * broad; x < end; x += broad) {
+    const Broad sampled = load<Broad>(row.sampled + x);
+    BroadInts is_there = sampled == sampled;
+    if (x < begin || x + broad > end) {
+      const BroadInts column = static_cast<std::int32_t>(x) + numbers_from_zero<BroadInts>();
+      is_there &= (column >= static_cast<std::int32_t>(begin)) &
+                  (column < static_cast<std::int32_t>(end));
     }
-    const Floats predicted = choose(is_there, load<Floats>(row.prediction + x), zero);
-    const Floats difference = sampled - (row.gain * predicted + row.offset);
-    const Floats residual = choose(is_there, limited(difference, row.limit), zero);
-    store(load<Floats>(to.gradient_height + x) + load<Floats>(row.gradient_height + x) * residual,
-          to.gradient_height + x);
-    store(load<Floats>(to.gradient_width + x) + load<Floats>(row.gradient_width + x) * residual,
-          to.gradient_width + x);
-    if (row.detail != nullptr) {
-      store(load<Floats>(to.detail + x) + load<Floats>(row.detail + x) * residual, to.detail + x);
-    }
+    const Broad predicted = is_there ? load<Broad>(row.prediction + x) : zero;
+    const Broad difference = (sampled - row.offset) - row.gain * predicted;
+    const Broad residual = is_there ? limited(difference, row.limit) : zero;
+    const auto project = [&](float* sums, const float* on) __attribute__((always_inline)) {
+      store(load<Broad>(sums + x) + load<Broad>(on + x) * residual, sums + x);
+    };
+    project(to.gradient_height, row.gradient_height);
+    project(to.gradient_width, row.gradient_width);
+    if (row.detail != nullptr) project(to.detail, row.detail);
     r += residual;
     rr += residual * residual;
     rp += residual * predicted;
     p += predicted;
     pp += predicted * predicted;
-    count += choose(is_there, one, zero);
+    count += is_there ? one : zero;
   }
-  const auto total = [](const Floats& lanes) {
-    double sum = 0.0;
-    for (int k = 0; k < 8; ++k) sum += static_cast<double>(lanes[k]);
-    return sum;
-  };
-  sums->r += total(r);
-  sums->rr += total(rr);
-  sums->rp += total(rp);
-  sums->p += total(p);
-  sums->pp += total(pp);
-  return total(count);
+  add_lanes(r, totals->r);
+  add_lanes(rr, totals->rr);
+  add_lanes(rp, totals->rp);
+  add_lanes(p, totals->p);
+  add_lanes(pp, totals->pp);
+  add_lanes(count, totals->count);
 }
 
 void accumulate_numbers(const float* const* rows, std::size_t count, std::size_t n, double* sums,

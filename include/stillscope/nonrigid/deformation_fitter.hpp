@@ -21,6 +21,7 @@
 #include "stillscope/nonrigid/field_measures.hpp"
 #include "stillscope/nonrigid/patch_search.hpp"
 #include "stillscope/nonrigid/spline_field.hpp"
+#include "stillscope/refine/residual_sums.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 #include "stillscope/warp/padded_frame.hpp"
 
@@ -112,7 +113,7 @@ class DeformationFitter {
   void finish(const DeformationTemplate& reference, std::size_t step, DeformationFit& fit,
               float* warped) {
     evaluate(reference, fit, warped);
-    if (update_brightness(fit)) describe(reference, step, fit);
+    if (update_brightness(sums_, pixels_, settings_.has_brightness, fit)) describe(reference, step, fit);
   }
 
   void iterate(const DeformationTemplate& reference, std::size_t step, DeformationFit& fit,
@@ -128,7 +129,7 @@ class DeformationFitter {
     while (true) {
       const bool is_last = fit.steps + 1 >= settings_.most_steps;
       evaluate(reference, fit, warped);
-      if (!update_brightness(fit)) return;
+      if (!update_brightness(sums_, pixels_, settings_.has_brightness, fit)) return;
       for (std::size_t i = 0; i < n; ++i) move[i] = (halves_[0][i] + halves_[1][i]) / fit.gain;
       reference.prior().energy().multiply(-reference.weight(step), fit.deviation, move);
       reference.factor(step).solve(move);
@@ -181,8 +182,7 @@ class DeformationFitter {
     const Area area = reference.area();
     const auto begin = static_cast<std::size_t>(area.left);
     const auto end_column = static_cast<std::size_t>(std::max(area.left, area.right));
-    sums_ = {};
-    pixels_ = 0.0;
+    DeformedTotals totals{};
     DeformedRow row{};
     row.gain = static_cast<float>(fit.gain);
     row.offset = static_cast<float>(fit.offset);
@@ -204,33 +204,14 @@ class DeformationFitter {
         row.gradient_height = reference.gradient_height(y);
         row.gradient_width = reference.gradient_width(y);
         row.detail = reference.detail(y);
-        pixels_ += float_kernels().deformed_residuals(row, begin, end_column, columns, &sums_);
+        float_kernels().deformed_residuals(row, begin, end_column, columns, &totals);
       }
       blocks_.end_row(i);
     }
+    sums_ = {total(totals.r), total(totals.rr), total(totals.rp), total(totals.p),
+             total(totals.pp)};
+    pixels_ = total(totals.count);
     blocks_.share_out(reference, fit, halves_);
-  }
-
-  /// Gain and offset by least squares, and what is left. False where there is no such gain.
-  [[nodiscard]] bool update_brightness(DeformationFit& fit) const {
-    if (!(pixels_ > 0.0)) return false;
-    const ResidualSums& s = sums_;
-    const double spread = s.pp - s.p * s.p / pixels_;
-    const double covariance = s.rp - s.r * s.p / pixels_;
-    if (!(spread > 0.0)) return false;
-    double rest = s.rr - s.r * s.r / pixels_;
-    if (settings_.has_brightness) {
-      rest -= covariance * covariance / spread;
-      fit.gain += covariance / spread;
-      fit.offset += (s.r - covariance / spread * s.p) / pixels_;
-    } else {
-      fit.offset += s.r / pixels_;
-    }
-    fit.sigma = std::sqrt(std::max(rest, 0.0) / pixels_);
-    if (!(fit.gain > 0.02 && fit.gain < 50.0)) return false;
-    const double explained = fit.gain * fit.gain * spread / pixels_;
-    fit.similarity = std::sqrt(explained / (explained + fit.sigma * fit.sigma));
-    return true;
   }
 
   /// Steps of the ladder from what is expected to what is not ruled out.

@@ -36,8 +36,8 @@ class DeformationLattice {
   /// Side of a pooled pixel [px].
   [[nodiscard]] std::size_t pooling() const { return pooling_; }
   [[nodiscard]] Extent pooled() const { return pooled_; }
-  /// Elements from a row of pooled pixels to the next: whole multiples of 8.
-  [[nodiscard]] std::size_t stride() const { return (pooled_.width + 7) / 8 * 8; }
+  /// Elements from a row of pooled pixels to the next: whole multiples of 16.
+  [[nodiscard]] std::size_t stride() const { return (pooled_.width + 15) / 16 * 16; }
   [[nodiscard]] Extent blocks() const { return {block_rows_.size(), block_columns_.size()}; }
   [[nodiscard]] std::size_t unknowns() const { return grid_.coefficients(); }
   /// How far from one another unknowns that share a pixel are.

@@ -58,9 +58,9 @@ class FieldRows {
  public:
   /// Displacements are counted in the steps of the positions.
   FieldRows(const ControlGrid& grid, const Positions& rows, const Positions& columns)
-      : grid_(grid), rows_(rows), columns_(columns), blended_(grid.width.points()) {
+      : grid_(grid), rows_(rows), columns_(columns), blended_(2 * grid.width.points()) {
     find_runs();
-    const std::size_t padded = (columns.count + 7) / 8 * 8 + 8;
+    const std::size_t padded = columns.count + 16;
     height_.reserve(padded);
     width_.reserve(padded);
     std::fill_n(height_.data(), padded, 0.0F);
@@ -80,11 +80,20 @@ class FieldRows {
   /// value behind it.
   void operator()(std::size_t y) {
     const GridAxis::Place place = grid_.height.place(rows_[y]);
-    for (std::size_t axis = 0; axis < 2; ++axis) {
-      float* out = axis == 0 ? width_.data() : height_.data();
+    const std::array<float*, 2> outs = {width_.data(), height_.data()};
+    if (place.is_inside) {
+      for (std::size_t axis = 0; axis < 2; ++axis) blend(axis, place);
+      for (std::size_t k = 0; k < runs_.size(); ++k) {
+        const double* c = blended_.data() + cells_[k];
+        find_polynomial(c, runs_[k].width);
+        find_polynomial(c + grid_.width.points(), runs_[k].height);
+      }
+      float_kernels().cubics(runs_.data(), runs_.size(),
+                             static_cast<float>(columns_.step / grid_.width.spacing), outs[1],
+                             outs[0]);
+    }
+    for (float* out : outs) {
       if (place.is_inside) {
-        blend(axis, place);
-        for (const Run& run : runs_) evaluate(run, out);
         std::fill_n(out, first_inside_, 0.0F);
         std::fill(out + end_inside_, out + columns_.count, 0.0F);
       } else {
@@ -98,14 +107,6 @@ class FieldRows {
   [[nodiscard]] const float* width() const { return width_.data(); }
 
  private:
-  /// Neighbouring positions in one cell.
-  struct Run {
-    std::size_t first;
-    std::size_t count;
-    std::size_t cell;
-    double start;  // of the first, into the cell
-  };
-
   void find_runs() {
     first_inside_ = columns_.count;
     end_inside_ = columns_.count;
@@ -116,8 +117,9 @@ class FieldRows {
         continue;
       }
       if (first_inside_ == columns_.count) first_inside_ = x;
-      if (runs_.empty() || runs_.back().cell != place.cell) {
-        runs_.push_back({x, 0, place.cell, place.fraction});
+      if (cells_.empty() || cells_.back() != place.cell) {
+        cells_.push_back(place.cell);
+        runs_.push_back({x, 0, static_cast<float>(place.fraction), {}, {}});
       }
       ++runs_.back().count;
     }
@@ -153,34 +155,32 @@ class FieldRows {
     const double* from = coefficients_ + axis * grid_.points() + place.cell * points;
     const auto weights = control_weights(place.fraction);
     const double unit = axis == 0 ? columns_.step : rows_.step;
+    double* out = blended_.data() + axis * points;
     for (std::size_t i = 0; i < points; ++i) {
-      blended_[i] = (weights[0] * from[i] + weights[1] * from[i + points] +
+      out[i] = (weights[0] * from[i] + weights[1] * from[i + points] +
                      weights[2] * from[i + 2 * points] + weights[3] * from[i + 3 * points]) /
                     unit;
     }
   }
 
-  void evaluate(const Run& run, float* out) const {
-    const double* c = blended_.data() + run.cell;
-    const std::array<float, 4> polynomial = {
-        static_cast<float>((c[0] + 4.0 * c[1] + c[2]) / 6.0),
-        static_cast<float>((c[2] - c[0]) / 2.0),
-        static_cast<float>((c[0] - 2.0 * c[1] + c[2]) / 2.0),
-        static_cast<float>((c[3] - c[0]) / 6.0 + (c[1] - c[2]) / 2.0)};
-    const double step = columns_.step / grid_.width.spacing;
-    float_kernels().cubic(polynomial.data(), static_cast<float>(run.start),
-                          static_cast<float>(step), run.count, out + run.first);
+  /// Of a spline between the second and the third of four coefficients.
+  static void find_polynomial(const double* c, float (&polynomial)[4]) {
+    polynomial[0] = static_cast<float>((c[0] + 4.0 * c[1] + c[2]) / 6.0);
+    polynomial[1] = static_cast<float>((c[2] - c[0]) / 2.0);
+    polynomial[2] = static_cast<float>((c[0] - 2.0 * c[1] + c[2]) / 2.0);
+    polynomial[3] = static_cast<float>((c[3] - c[0]) / 6.0 + (c[1] - c[2]) / 2.0);
   }
 
   ControlGrid grid_;
   Positions rows_;
   Positions columns_;
   const double* coefficients_ = nullptr;
-  std::vector<Run> runs_;
+  std::vector<CubicRun> runs_;       // neighbouring positions in one cell ...
+  std::vector<std::size_t> cells_;  // ... and which that is
   std::size_t first_inside_ = 0;
   std::size_t end_inside_ = 0;
   bool is_calm_ = false;
-  std::vector<double> blended_;
+  std::vector<double> blended_;  // control points of the row: of the width, the height
   AlignedBuffer<float> height_;
   AlignedBuffer<float> width_;
 };

@@ -14,6 +14,7 @@
 #include "stillscope/core/view.hpp"
 #include "stillscope/refine/frame_fit.hpp"
 #include "stillscope/refine/reference_template.hpp"
+#include "stillscope/refine/residual_sums.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
@@ -45,7 +46,7 @@ class FrameFitter {
       ++fit.evaluations;
       const Evaluation at = evaluate(frame, reference, fit, is_whole);
       if (!at.normal.is_regular()) break;
-      if (!update_brightness(at, settings_.has_brightness, fit)) break;
+      if (!update_brightness(at.brightness, at.pixels(), settings_.has_brightness, fit)) break;
       const Shift plain = at.normal.solve(at.height / fit.gain, at.width / fit.gain);
       if (!plain.is_finite()) break;
       const Shift step = {lengthened(plain.height, before.height),
@@ -79,7 +80,7 @@ class FrameFitter {
     FrameFit fit;
     fit.shift = shift;
     const Evaluation at = evaluate(frame, reference, fit, false);
-    return !at.area.is_empty() && update_brightness(at, true, fit) ? fit.similarity : 0.0;
+    return update_brightness(at.brightness, at.pixels(), true, fit) ? fit.similarity : 0.0;
   }
 
  private:
@@ -97,10 +98,6 @@ class FrameFitter {
   static double lengthened(double step, double before) {
     const double ratio = before != 0.0 ? std::clamp(step / before, 0.0, 0.7) : 0.0;
     return std::clamp(step / (1.0 - ratio), -longest_step, longest_step);
-  }
-
-  static double total(const double (&sums)[8]) {
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
   }
 
   struct BandSums {
@@ -140,6 +137,9 @@ class FrameFitter {
     double width = 0.0;
     ResidualSums brightness;
     std::array<BandSums, FrameFit::bands> bands;
+
+    /// Of those that brightness is told from: every fourth row is enough for two numbers.
+    [[nodiscard]] double pixels() const { return static_cast<double>(brightness_pixels); }
   };
 
   static std::pair<std::ptrdiff_t, double> nearest(double shift) {
@@ -248,29 +248,6 @@ class FrameFitter {
       at.brightness.pp += sums.pp;
     }
     return at;
-  }
-
-  /// Gain and offset by least squares, and what is left. False where there is no such gain.
-  [[nodiscard]] static bool update_brightness(const Evaluation& at, bool has_gain, FrameFit& fit) {
-    // Every fourth row is enough for two numbers.
-    const auto n = static_cast<double>(at.brightness_pixels);
-    const ResidualSums& s = at.brightness;
-    const double spread = s.pp - s.p * s.p / n;
-    const double covariance = s.rp - s.r * s.p / n;
-    if (!(spread > 0.0)) return false;
-    double rest = s.rr - s.r * s.r / n;
-    if (has_gain) {
-      rest -= covariance * covariance / spread;
-      fit.gain += covariance / spread;
-      fit.offset += (s.r - covariance / spread * s.p) / n;
-    } else {
-      fit.offset += s.r / n;
-    }
-    fit.sigma = std::sqrt(std::max(rest, 0.0) / n);
-    if (!(fit.gain > 0.02 && fit.gain < 50.0)) return false;
-    const double explained = fit.gain * fit.gain * spread / n;
-    fit.similarity = std::sqrt(explained / (explained + fit.sigma * fit.sigma));
-    return true;
   }
 
   static void describe_bands(const Evaluation& at, const ReferenceTemplate& reference, Shift step,

@@ -112,15 +112,6 @@ struct FittedSums {
   double width[8];
 };
 
-/// Sums over pixels, of residuals r and predictions p.
-struct ResidualSums {
-  double r = 0.0;
-  double rr = 0.0;
-  double rp = 0.0;
-  double p = 0.0;
-  double pp = 0.0;
-};
-
 /// A frame in float32 that is sampled between its pixels. It is padded by at least `sample_padding`
 /// px on every side with what lies outside it.
 struct SampledFrame {
@@ -151,7 +142,7 @@ struct SampledRow {
 };
 
 /// A row of a frame, sampled where a template's pixels lie in it, beside the template. Buffers hold
-/// whole multiples of 8 values.
+/// whole multiples of 16 values.
 struct DeformedRow {
   const float* sampled;     ///< NaN where there is nothing.
   const float* prediction;  ///< The template.
@@ -170,6 +161,26 @@ struct DeformedSums {
   float* gradient_height;
   float* gradient_width;
   float* detail;  ///< Or null.
+};
+
+/// Sums over pixels, of residuals r, predictions p and how many there are: each is the sum of its
+/// eight.
+struct DeformedTotals {
+  double r[8];
+  double rr[8];
+  double rp[8];
+  double p[8];
+  double pp[8];
+  double count[8];
+};
+
+/// Neighbouring values of two cubic polynomials.
+struct CubicRun {
+  std::size_t first;
+  std::size_t count;
+  float start;
+  float height[4];
+  float width[4];
 };
 
 /// How values in float32 become pixels.
@@ -235,17 +246,17 @@ struct FloatKernels {
                              float* c);
   /// Sum of weights |a|^2 over n complex numbers.
   float (*weighted_power)(const float* a, const float* weights, std::size_t n);
-  /// out[i] = c[0] + c[1] t + c[2] t^2 + c[3] t^3 at t = start + i step, for n values and up to
-  /// seven more.
-  void (*cubic)(const float* c, float start, float step, std::size_t n, float* out);
+  /// height[i], width[i] = c[0] + c[1] t + c[2] t^2 + c[3] t^3 at t = start + i step, from
+  /// run.first on, for the values of each run and up to 15 more.
+  void (*cubics)(const CubicRun* runs, std::size_t count, float step, float* height, float* width);
   /// out = n values, and up to seven more, between the pixels of a frame: from two of them on each
   /// axis, or from four (cubic convolution). Those of weight zero do not count, whatever they are.
   void (*sample_linear)(const SampledRow& row, std::size_t n, float* out);
   void (*sample_cubic)(const SampledRow& row, std::size_t n, float* out);
   /// Adds the residuals of the columns [begin, end) of a row times gradients (and detail) to
-  /// `columns`, and all sums of what is there to `sums`. Returns how many pixels that are.
-  double (*deformed_residuals)(const DeformedRow& row, std::size_t begin, std::size_t end,
-                               const DeformedSums& columns, ResidualSums* sums);
+  /// `columns`, and what is there to `totals`.
+  void (*deformed_residuals)(const DeformedRow& row, std::size_t begin, std::size_t end,
+                             const DeformedSums& columns, DeformedTotals* totals);
   /// Sums and counts += what is a number in each of `count` rows.
   void (*accumulate_numbers)(const float* const* rows, std::size_t count, std::size_t n,
                              double* sums, float* counts);
