@@ -29,6 +29,12 @@ inline __attribute__((always_inline)) bool any(const Ints& mask) {
 }
 
 /// The larger and the smaller of two numbers.
+#if defined(__AVX512F__)
+inline __attribute__((always_inline)) Broad larger(const Broad& a, const Broad& b) {
+  return reinterpret_cast<Broad>(_mm512_maskz_max_ps(0xFFFF, reinterpret_cast<__m512>(a),
+                                                     reinterpret_cast<__m512>(b)));
+}
+#endif
 inline __attribute__((always_inline)) Floats larger(const Floats& a, const Floats& b) {
 #if defined(__AVX2__)
   return reinterpret_cast<Floats>(
@@ -44,18 +50,23 @@ inline __attribute__((always_inline)) Floats between(const Floats& value, const 
   return above > high ? high : above;
 }
 
-void cubics(const CubicRun* runs, std::size_t count, float step, float* height, float* width) {
+void cubics(const CubicRuns& runs, float* height, float* width) {
+  const float step = runs.step;
   const Broad numbers = step * numbers_from_zero<Broad>();
-  for (std::size_t k = 0; k < count; ++k) {
-    const CubicRun run = runs[k];
+  for (std::size_t k = 0; k < runs.count; ++k) {
+    const CubicRun run = runs.runs[k];
     const Broad first = run.start + numbers;
+    const float* on_height = runs.height + run.cell;
+    const float* on_width = runs.width + run.cell;
     for (std::size_t i = 0; i < run.count; i += broad) {
       const Broad t = first + step * static_cast<float>(i);
-      const auto value = [&](const float(&c)[4]) __attribute__((always_inline)) {
-        return ((c[3] * t + c[2]) * t + c[1]) * t + c[0];
+      const auto value = [&](const float* c) __attribute__((always_inline)) {
+        return ((c[3 * runs.stride] * t + c[2 * runs.stride]) * t + c[runs.stride]) * t + c[0];
       };
-      store(value(run.height), height + run.first + i);
-      store(value(run.width), width + run.first + i);
+      const Broad heights = value(on_height);
+      const Broad widths = value(on_width);
+      store(heights, height + run.first + i);
+      store(widths, width + run.first + i);
     }
   }
 }
@@ -117,21 +128,21 @@ inline __attribute__((always_inline)) Lanes sample_in_cell(const float* at, std:
   return upper + fy * (along(at + stride) - upper);
 }
 
-/// Eight values whose positions are within a pixel of `at` + lane, on either side.
-inline __attribute__((always_inline)) Floats sample_linear_lanes(const float* at,
-                                                                 std::ptrdiff_t stride,
-                                                                 const Floats& fy,
-                                                                 const Floats& fx) {
-  const Floats zero{};
-  const Floats right = larger(fx, zero);
-  const Floats left = larger(-fx, zero);
-  const Floats down = larger(fy, zero);
-  const Floats up = larger(-fy, zero);
+/// Values whose positions are within a pixel of `at` + lane, on either side.
+template <class Lanes>
+inline __attribute__((always_inline)) Lanes sample_linear_lanes(const float* at,
+                                                                std::ptrdiff_t stride,
+                                                                const Lanes& fy, const Lanes& fx) {
+  const Lanes zero{};
+  const Lanes right = larger(fx, zero);
+  const Lanes left = larger(-fx, zero);
+  const Lanes down = larger(fy, zero);
+  const Lanes up = larger(-fy, zero);
   const auto along = [&](const float* row) __attribute__((always_inline)) {
-    const Floats here = load<Floats>(row);
-    return here + right * (load<Floats>(row + 1) - here) + left * (load<Floats>(row - 1) - here);
+    const Lanes here = load<Lanes>(row);
+    return here + right * (load<Lanes>(row + 1) - here) + left * (load<Lanes>(row - 1) - here);
   };
-  const Floats here = along(at);
+  const Lanes here = along(at);
   return here + down * (along(at + stride) - here) + up * (along(at - stride) - here);
 }
 
@@ -271,18 +282,16 @@ inline void sample_columns(const SampledRow& in, std::size_t begin, std::size_t 
   }
 }
 
-/// Whether some value lies outside [0, 1].
-inline __attribute__((always_inline)) bool leave_cell(const Broad& fy, const Broad& fx) {
+/// Whether some value lies outside [low, high], or is none.
+inline __attribute__((always_inline)) bool leave(const Broad& fy, const Broad& fx, float low,
+                                                 float high) {
+  const Broad middle = Broad{} + 0.5F * (low + high);
+  const Broad off = larger(larger(fy - middle, middle - fy), larger(fx - middle, middle - fx));
+  const float reach = 0.5F * (high - low);
 #if defined(__AVX512F__)
-  const auto y = reinterpret_cast<__m512>(fy);
-  const auto x = reinterpret_cast<__m512>(fx);
-  constexpr __mmask16 all = 0xFFFF;
-  const __m512 low = _mm512_maskz_min_ps(all, y, x);
-  const __m512 high = _mm512_maskz_max_ps(all, y, x);
-  return (_mm512_cmp_ps_mask(low, _mm512_setzero_ps(), _CMP_LT_OQ) |
-          _mm512_cmp_ps_mask(high, _mm512_set1_ps(1.0F), _CMP_GT_OQ)) != 0;
+  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(off), _mm512_set1_ps(reach), _CMP_NLE_UQ) != 0;
 #else
-  return !are_in_cell(fy, fx);
+  return any(~(off <= reach));
 #endif
 }
 
@@ -294,35 +303,58 @@ void sample_calm_linear(const SampledRow& in, std::size_t n, float* out) {
   const bool has_limits = row.inside < 1e30F;
   constexpr auto margin = static_cast<std::size_t>(calm_length) + 1;
   const bool is_middle_row = row.y >= margin && row.y + 1 + margin <= row.frame.height;
+  const auto y = static_cast<float>(row.y);
+  const float low_row = -row.inside - y;
+  const float high_row = static_cast<float>(row.frame.height) - 1.0F + row.inside - y;
+  const float last_column = static_cast<float>(row.frame.width) - 1.0F;
   const float* first = row.frame.pixels + static_cast<std::ptrdiff_t>(row.y) * stride;
-  const float* at = first;
-  float whole_dy = 0.0F;
-  float whole_dx = 0.0F;
+  const auto place = [&](float whole_dy, float whole_dx) {
+    return first + static_cast<std::ptrdiff_t>(whole_dy) * stride +
+           static_cast<std::ptrdiff_t>(whole_dx);
+  };
+  const float* cell = first;
+  float cell_dy = 0.0F;
+  float cell_dx = 0.0F;
   std::size_t x = 0;
   for (; x + broad <= n; x += broad) {
-    const bool is_middle =
-        is_middle_row && x >= margin && x + broad + margin <= row.frame.width;
-    if (has_limits && !is_middle) {
-      sample_columns<false, true>(row, x, x + broad, out);
-      continue;
-    }
     const Broad dy = load<Broad>(row.rows + x);
     const Broad dx = load<Broad>(row.columns + x);
-    Broad fy = dy - whole_dy;
-    Broad fx = dx - whole_dx;
-    if (leave_cell(fy, fx)) {
-      whole_dy = __builtin_floorf(row.rows[x + broad / 2]);
-      whole_dx = __builtin_floorf(row.columns[x + broad / 2]);
-      at = first + static_cast<std::ptrdiff_t>(whole_dy) * stride +
-           static_cast<std::ptrdiff_t>(whole_dx);
-      fy = dy - whole_dy;
-      fx = dx - whole_dx;
-      if (leave_cell(fy, fx)) {
+    const float middle_dy = row.rows[x + broad / 2];
+    const float middle_dx = row.columns[x + broad / 2];
+    bool is_in_cell = !leave(dy - cell_dy, dx - cell_dx, 0.0F, 1.0F);
+    if (!is_in_cell) {
+      cell_dy = __builtin_floorf(middle_dy);
+      cell_dx = __builtin_floorf(middle_dx);
+      cell = place(cell_dy, cell_dx);
+      is_in_cell = !leave(dy - cell_dy, dx - cell_dx, 0.0F, 1.0F);
+    }
+    Broad value;
+    if (is_in_cell) {
+      value = sample_in_cell(cell + x, stride, dy - cell_dy, dx - cell_dx);
+    } else {
+      const float whole_dy = __builtin_rintf(middle_dy);
+      const float whole_dx = __builtin_rintf(middle_dx);
+      if (leave(dy - whole_dy, dx - whole_dx, -1.0F, 1.0F)) {
         sample_columns<false, true>(row, x, x + broad, out);
         continue;
       }
+      value = sample_linear_lanes(place(whole_dy, whole_dx) + x, stride, dy - whole_dy,
+                                  dx - whole_dx);
     }
-    store(sample_in_cell(at + x, stride, fy, fx), out + x);
+    if (!row.is_finite && leave(value - value, value - value, 0.0F, 0.0F)) {
+      sample_columns<false, true>(row, x, x + broad, out);
+      continue;
+    }
+    // Calm displacements lead nowhere else from the middle of the frame.
+    const bool is_middle =
+        is_middle_row && x >= margin && x + broad + margin <= row.frame.width;
+    if (has_limits && !is_middle) {
+      const Broad column = static_cast<float>(x) + numbers_from_zero<Broad>() + dx;
+      const BroadInts is_outside = (dy < low_row) | (dy > high_row) | (column < -row.inside) |
+                                   (column > last_column + row.inside);
+      value = is_outside ? Broad{} + row.outside : value;
+    }
+    store(value, out + x);
   }
   sample_columns<false, true>(row, x, n, out);
 }
@@ -330,7 +362,7 @@ void sample_calm_linear(const SampledRow& in, std::size_t n, float* out) {
 template <bool is_cubic>
 void sample(const SampledRow& row, std::size_t n, float* out) {
   if (!row.is_calm) return sample_columns<is_cubic, false>(row, 0, n, out);
-  if (is_cubic || !row.is_finite) return sample_columns<is_cubic, true>(row, 0, n, out);
+  if (is_cubic) return sample_columns<true, true>(row, 0, n, out);
   sample_calm_linear(row, n, out);
 }
 

@@ -58,7 +58,10 @@ class FieldRows {
  public:
   /// Displacements are counted in the steps of the positions.
   FieldRows(const ControlGrid& grid, const Positions& rows, const Positions& columns)
-      : grid_(grid), rows_(rows), columns_(columns), blended_(2 * grid.width.points()) {
+      : grid_(grid), rows_(rows),
+        columns_(columns),
+        blended_(grid.width.points()),
+        polynomials_(8 * grid.width.cells) {
     find_runs();
     const std::size_t padded = columns.count + 16;
     height_.reserve(padded);
@@ -82,15 +85,15 @@ class FieldRows {
     const GridAxis::Place place = grid_.height.place(rows_[y]);
     const std::array<float*, 2> outs = {width_.data(), height_.data()};
     if (place.is_inside) {
-      for (std::size_t axis = 0; axis < 2; ++axis) blend(axis, place);
-      for (std::size_t k = 0; k < runs_.size(); ++k) {
-        const double* c = blended_.data() + cells_[k];
-        find_polynomial(c, runs_[k].width);
-        find_polynomial(c + grid_.width.points(), runs_[k].height);
+      const std::size_t cells = grid_.width.cells;
+      for (std::size_t axis = 0; axis < 2; ++axis) {
+        blend(axis, place);
+        find_polynomials(polynomials_.data() + 4 * cells * axis);
       }
-      float_kernels().cubics(runs_.data(), runs_.size(),
-                             static_cast<float>(columns_.step / grid_.width.spacing), outs[1],
-                             outs[0]);
+      const auto step = static_cast<float>(columns_.step / grid_.width.spacing);
+      float_kernels().cubics({runs_.data(), runs_.size(), step, polynomials_.data() + 4 * cells,
+                              polynomials_.data(), cells},
+                             outs[1], outs[0]);
     }
     for (float* out : outs) {
       if (place.is_inside) {
@@ -117,9 +120,8 @@ class FieldRows {
         continue;
       }
       if (first_inside_ == columns_.count) first_inside_ = x;
-      if (cells_.empty() || cells_.back() != place.cell) {
-        cells_.push_back(place.cell);
-        runs_.push_back({x, 0, static_cast<float>(place.fraction), {}, {}});
+      if (runs_.empty() || runs_.back().cell != place.cell) {
+        runs_.push_back({x, 0, place.cell, static_cast<float>(place.fraction)});
       }
       ++runs_.back().count;
     }
@@ -153,34 +155,38 @@ class FieldRows {
   void blend(std::size_t axis, const GridAxis::Place& place) {
     const std::size_t points = grid_.width.points();
     const double* from = coefficients_ + axis * grid_.points() + place.cell * points;
-    const auto weights = control_weights(place.fraction);
-    const double unit = axis == 0 ? columns_.step : rows_.step;
-    double* out = blended_.data() + axis * points;
+    auto weights = control_weights(place.fraction);
+    for (double& weight : weights) weight /= axis == 0 ? columns_.step : rows_.step;
+    double* out = blended_.data();
     for (std::size_t i = 0; i < points; ++i) {
-      out[i] = (weights[0] * from[i] + weights[1] * from[i + points] +
-                     weights[2] * from[i + 2 * points] + weights[3] * from[i + 3 * points]) /
-                    unit;
+      out[i] = (weights[0] * from[i] + weights[1] * from[i + points]) +
+               (weights[2] * from[i + 2 * points] + weights[3] * from[i + 3 * points]);
     }
   }
 
-  /// Of a spline between the second and the third of four coefficients.
-  static void find_polynomial(const double* c, float (&polynomial)[4]) {
-    polynomial[0] = static_cast<float>((c[0] + 4.0 * c[1] + c[2]) / 6.0);
-    polynomial[1] = static_cast<float>((c[2] - c[0]) / 2.0);
-    polynomial[2] = static_cast<float>((c[0] - 2.0 * c[1] + c[2]) / 2.0);
-    polynomial[3] = static_cast<float>((c[3] - c[0]) / 6.0 + (c[1] - c[2]) / 2.0);
+  /// Of a spline in its cells: between the second and the third of four coefficients.
+  void find_polynomials(float* out) const {
+    const std::size_t cells = grid_.width.cells;
+    const double* c = blended_.data();
+    for (std::size_t k = 0; k < cells; ++k) {
+      out[k] = static_cast<float>((1.0 / 6.0) * (c[k] + 4.0 * c[k + 1] + c[k + 2]));
+      out[k + cells] = static_cast<float>(0.5 * (c[k + 2] - c[k]));
+      out[k + 2 * cells] = static_cast<float>(0.5 * (c[k] - 2.0 * c[k + 1] + c[k + 2]));
+      out[k + 3 * cells] =
+          static_cast<float>((1.0 / 6.0) * (c[k + 3] - c[k]) + 0.5 * (c[k + 1] - c[k + 2]));
+    }
   }
 
   ControlGrid grid_;
   Positions rows_;
   Positions columns_;
   const double* coefficients_ = nullptr;
-  std::vector<CubicRun> runs_;       // neighbouring positions in one cell ...
-  std::vector<std::size_t> cells_;  // ... and which that is
+  std::vector<CubicRun> runs_;
   std::size_t first_inside_ = 0;
   std::size_t end_inside_ = 0;
   bool is_calm_ = false;
-  std::vector<double> blended_;  // control points of the row: of the width, the height
+  std::vector<double> blended_;     // control points of the row, along an axis
+  std::vector<float> polynomials_;  // of its cells: the width's four, the height's
   AlignedBuffer<float> height_;
   AlignedBuffer<float> width_;
 };

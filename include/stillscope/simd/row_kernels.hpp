@@ -174,13 +174,23 @@ struct DeformedTotals {
   double count[8];
 };
 
-/// Neighbouring values of two cubic polynomials.
+/// Neighbouring positions in one cell, the first at `start`.
 struct CubicRun {
   std::size_t first;
   std::size_t count;
+  std::size_t cell;
   float start;
-  float height[4];
-  float width[4];
+};
+
+/// A row of a field that is two cubic polynomials in each cell: its displacement along the height
+/// is the sum over j of height[j stride + cell] t^j, so along the width.
+struct CubicRuns {
+  const CubicRun* runs;
+  std::size_t count;
+  float step;  ///< From a position to the next.
+  const float* height;
+  const float* width;
+  std::size_t stride;
 };
 
 /// How values in float32 become pixels.
@@ -246,9 +256,8 @@ struct FloatKernels {
                              float* c);
   /// Sum of weights |a|^2 over n complex numbers.
   float (*weighted_power)(const float* a, const float* weights, std::size_t n);
-  /// height[i], width[i] = c[0] + c[1] t + c[2] t^2 + c[3] t^3 at t = start + i step, from
-  /// run.first on, for the values of each run and up to 15 more.
-  void (*cubics)(const CubicRun* runs, std::size_t count, float step, float* height, float* width);
+  /// Values of all runs, from run.first on, and up to 15 behind each run.
+  void (*cubics)(const CubicRuns& runs, float* height, float* width);
   /// out = n values, and up to seven more, between the pixels of a frame: from two of them on each
   /// axis, or from four (cubic convolution). Those of weight zero do not count, whatever they are.
   void (*sample_linear)(const SampledRow& row, std::size_t n, float* out);
