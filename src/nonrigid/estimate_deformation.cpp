@@ -39,7 +39,7 @@ constexpr double first_guess = 1.0;
 /// Errors of fields that noise may make [px].
 constexpr double small_error = 0.03;
 /// So many frames, spread evenly, make the template of the next reading.
-constexpr std::size_t enough_frames = 256;
+constexpr std::size_t enough_frames = 128;
 /// Of deformed frames that are held at once.
 constexpr std::size_t most_pixels = std::size_t{1} << 24;
 /// Frames with these flags are not looked at.
