@@ -342,7 +342,8 @@ class MotionEstimator {
 
     std::optional<ReferenceTemplate> plain;
     if (plain_->frames() > 0) {
-      plain.emplace(view_of(motion.plain_mean), Area::of(extent_), std::span<const float>{}, 0.0);
+      plain.emplace(view_of(motion.plain_mean), Area::of(extent_), std::span<const float>{}, 0.0,
+                    0.0, executor_);
     }
 
     // The first reading's template is the tree's.
@@ -355,7 +356,8 @@ class MotionEstimator {
       // Nor need shifts on it be exact, where others follow.
       const bool is_last = motion.passes + 1 >= settings_.refine.passes;
       pass.fit.tolerance = motion.passes == 0 && !is_last ? rough_tolerance : fine_tolerance;
-      const ReferenceTemplate reference(from, area_, settings_.weights, highpass, lowpass);
+      const ReferenceTemplate reference(from, area_, settings_.weights, highpass, lowpass,
+                                        executor_);
       std::optional<LocatorTarget> target;
       if (motion.passes == 0 && pass.is_fitting && LocatorTarget::can_locate(extent_)) {
         target.emplace(reference.detail(), shaped_, highpass);

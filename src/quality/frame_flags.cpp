@@ -155,32 +155,33 @@ std::vector<bool> find_torn(std::span<const StripReport> frames,
   const auto counts = [&](std::size_t i) { return frames[i].is_known && ignored[i] == 0; };
   std::vector<double> scratch;
   std::vector<double> off(n);
-  const auto look = [&](auto&& value, auto&& is_off) {
+  // `size(off, value)`: how far off a value is that differs by so much from those round it; 0 where
+  // that is too little anyway.
+  const auto look = [&](auto&& value, auto&& size) {
     for (std::size_t i = 0; i < n; ++i) {
       off[i] = frames[i].is_known
                    ? value(i) - median_round(i, n, near, value, counts, scratch).first
                    : 0.0;
     }
     for (std::size_t i = 0; i < n; ++i) {
-      if (!frames[i].is_known) continue;
+      const double far = frames[i].is_known ? size(off[i], value(i)) : 0.0;
+      if (far <= 0.0) continue;
       const double spread =
           median_round(
               i, n, neighbours, [&](std::size_t k) { return off[k]; }, counts, scratch)
               .second;
-      if (is_off(off[i], spread, value(i))) torn[i] = true;
+      if (far > spread_limit * spread) torn[i] = true;
     }
   };
   for (std::size_t k = 0; k < 2 * strips; ++k) {
     look([&](std::size_t i) { return static_cast<double>(frames[i].apart[k]); },
-         [&](double apart, double spread, double) {
-           return std::fabs(apart) > std::max(least_apart, spread_limit * spread);
+         [&](double off_by, double) {
+           return std::fabs(off_by) > least_apart ? std::fabs(off_by) : 0.0;
          });
   }
   for (std::size_t k = 0; k < strips; ++k) {
     look([&](std::size_t i) { return static_cast<double>(frames[i].gain[k]); },
-         [&](double more, double spread, double) {
-           return -more > std::max(least_fading, spread_limit * spread);
-         });
+         [&](double off_by, double) { return -off_by > least_fading ? -off_by : 0.0; });
   }
   // A frame that is blurred or bright fits worse everywhere: a torn one, in a part.
   std::vector<double> typical(n, 1.0);
@@ -191,8 +192,8 @@ std::vector<bool> find_torn(std::span<const StripReport> frames,
   }
   for (std::size_t k = 0; k < strips; ++k) {
     look([&](std::size_t i) { return static_cast<double>(frames[i].residual[k]) / typical[i]; },
-         [&](double more, double spread, double value) {
-           return more > spread_limit * spread && value > least_growth * (value - more);
+         [&](double off_by, double value) {
+           return value > least_growth * (value - off_by) ? off_by : 0.0;
          });
   }
   return torn;

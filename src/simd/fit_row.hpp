@@ -75,8 +75,7 @@ inline __attribute__((always_inline)) Wide wide_centred(const T* from, double of
 
 /// A vector of columns of the four rows' weighted sum.
 inline __attribute__((always_inline)) Wide weighted_at(const float* const (&rows)[4],
-                                                       const Wide (&weights)[4],
-                                                       std::ptrdiff_t x) {
+                                                       const Wide (&weights)[4], std::ptrdiff_t x) {
   return (weights[0] * load<Wide>(rows[0] + x) + weights[1] * load<Wide>(rows[1] + x)) +
          (weights[2] * load<Wide>(rows[2] + x) + weights[3] * load<Wide>(rows[3] + x));
 }

@@ -230,7 +230,8 @@ template <class Lanes>
 inline __attribute__((always_inline)) Lanes numbers_from_zero() {
   using Number = std::remove_cvref_t<decltype(Lanes{}[0])>;
   Lanes lanes;
-  for (std::size_t k = 0; k < sizeof(Lanes) / sizeof(Number); ++k) lanes[k] = static_cast<Number>(k);
+  for (std::size_t k = 0; k < sizeof(Lanes) / sizeof(Number); ++k)
+    lanes[k] = static_cast<Number>(k);
   return lanes;
 }
 

@@ -379,7 +379,7 @@ template <Pixel T>
 constexpr PixelKernels<T> pixel_set = {sum<T>,        range<T>,           centre<T>,
                                        pool_rows<T>,  correlate<T, true>, correlate<T, false>,
                                        to_float<T>,   blend_columns<T>,   add<T>,
-                                       blend_rows<T>, fit_row<T>,       halve<T>};
+                                       blend_rows<T>, fit_row<T>,         halve<T>};
 
 }  // namespace
 

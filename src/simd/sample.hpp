@@ -31,8 +31,8 @@ inline __attribute__((always_inline)) bool any(const Ints& mask) {
 /// The larger and the smaller of two numbers.
 #if defined(__AVX512F__)
 inline __attribute__((always_inline)) Broad larger(const Broad& a, const Broad& b) {
-  return reinterpret_cast<Broad>(_mm512_maskz_max_ps(0xFFFF, reinterpret_cast<__m512>(a),
-                                                     reinterpret_cast<__m512>(b)));
+  return reinterpret_cast<Broad>(
+      _mm512_maskz_max_ps(0xFFFF, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
 }
 #endif
 inline __attribute__((always_inline)) Floats larger(const Floats& a, const Floats& b) {
@@ -338,16 +338,15 @@ void sample_calm_linear(const SampledRow& in, std::size_t n, float* out) {
         sample_columns<false, true>(row, x, x + broad, out);
         continue;
       }
-      value = sample_linear_lanes(place(whole_dy, whole_dx) + x, stride, dy - whole_dy,
-                                  dx - whole_dx);
+      value =
+          sample_linear_lanes(place(whole_dy, whole_dx) + x, stride, dy - whole_dy, dx - whole_dx);
     }
     if (!row.is_finite && leave(value - value, value - value, 0.0F, 0.0F)) {
       sample_columns<false, true>(row, x, x + broad, out);
       continue;
     }
     // Calm displacements lead nowhere else from the middle of the frame.
-    const bool is_middle =
-        is_middle_row && x >= margin && x + broad + margin <= row.frame.width;
+    const bool is_middle = is_middle_row && x >= margin && x + broad + margin <= row.frame.width;
     if (has_limits && !is_middle) {
       const Broad column = static_cast<float>(x) + numbers_from_zero<Broad>() + dx;
       const BroadInts is_outside = (dy < low_row) | (dy > high_row) | (column < -row.inside) |
@@ -383,8 +382,8 @@ void deformed_residuals(const DeformedRow& in, std::size_t begin, std::size_t en
     BroadInts is_there = sampled == sampled;
     if (x < begin || x + broad > end) {
       const BroadInts column = static_cast<std::int32_t>(x) + numbers_from_zero<BroadInts>();
-      is_there &= (column >= static_cast<std::int32_t>(begin)) &
-                  (column < static_cast<std::int32_t>(end));
+      is_there &=
+          (column >= static_cast<std::int32_t>(begin)) & (column < static_cast<std::int32_t>(end));
     }
     const Broad predicted = is_there ? load<Broad>(row.prediction + x) : zero;
     const Broad difference = (sampled - row.offset) - row.gain * predicted;

@@ -177,7 +177,8 @@ TEMPLATE_TEST_CASE("Residuals are a row less its prediction, and what is summed 
   double worst_sum = 0.0;
   std::size_t limited = 0;
   for (const std::size_t n : lengths) {
-    for (const std::size_t first : {std::size_t{1}, std::size_t{3}, std::size_t{16}, std::size_t{29}}) {
+    for (const std::size_t first :
+         {std::size_t{1}, std::size_t{3}, std::size_t{16}, std::size_t{29}}) {
       for (const bool all : {false, true}) {
         for (const float limit :
              {std::numeric_limits<float>::max(), static_cast<float>(contrast)}) {
@@ -187,7 +188,8 @@ TEMPLATE_TEST_CASE("Residuals are a row less its prediction, and what is summed 
           const std::size_t trail = random.uniform() < 0.5 ? 0 : fit_padding;
           const auto frame = test::noise<TestType>({1, lead + n + trail}, random).pixels;
           std::vector<PaddedRow> coefficients;
-          for (int j = 0; j < 4; ++j) coefficients.emplace_back(first - 1, first + n + 2, contrast, random);
+          for (int j = 0; j < 4; ++j)
+            coefficients.emplace_back(first - 1, first + n + 2, contrast, random);
           const std::array<const float*, 4> rows = {coefficients[0].data(), coefficients[1].data(),
                                                     coefficients[2].data(), coefficients[3].data()};
           const auto down = cubic_weights(random.uniform());
@@ -249,8 +251,8 @@ TEMPLATE_TEST_CASE("Residuals are a row less its prediction, and what is summed 
                   pixel - row.zero - (as_double(row.gain) * predicted + as_double(row.offset));
               residual = std::clamp(plain, -as_double(limit), as_double(limit));
               limited += residual != plain ? 1 : 0;
-              terms = std::abs(pixel) + row.zero + as_double(row.gain) * sizes -
-                      as_double(row.offset);
+              terms =
+                  std::abs(pixel) + row.zero + as_double(row.gain) * sizes - as_double(row.offset);
               count(0, residual, terms);
               count(1, residual * residual, 2.0 * std::abs(residual) * terms);
               if (all) {
@@ -262,9 +264,9 @@ TEMPLATE_TEST_CASE("Residuals are a row less its prediction, and what is summed 
             const double share = as_double(row.left_share);
             const double mixed = residual + share * (left - residual);
             const double mixed_terms = terms + left_terms;
-            worst_blended = std::max(
-                worst_blended,
-                std::abs(as_double(blended[first + x]) - mixed) / std::max(mixed_terms, 1e-300));
+            worst_blended =
+                std::max(worst_blended, std::abs(as_double(blended[first + x]) - mixed) /
+                                            std::max(mixed_terms, 1e-300));
             const double above = as_double(upper[first + x]);
             const double both = mixed + as_double(row.upper_share) * (above - mixed);
             const double both_terms = mixed_terms + std::abs(above);
@@ -1168,8 +1170,8 @@ TEST_CASE("A strip in which nothing of the scene shows has no brightness of its 
   test::Image<float> scene(extent);
   for (std::size_t y = 0; y < extent.height; ++y) {
     for (std::size_t x = 0; x < extent.width; ++x) {
-      scene(y, x) = static_cast<float>(
-          blob(static_cast<double>(y) - 24.0, static_cast<double>(x) - 32.0));
+      scene(y, x) =
+          static_cast<float>(blob(static_cast<double>(y) - 24.0, static_cast<double>(x) - 32.0));
     }
   }
   const Area area = Area::of(extent).inset(4);
@@ -1181,8 +1183,8 @@ TEST_CASE("A strip in which nothing of the scene shows has no brightness of its 
       test::Image<std::uint8_t> frame(extent);
       for (std::size_t y = 0; y < extent.height; ++y) {
         for (std::size_t x = 0; x < extent.width; ++x) {
-          frame(y, x) = static_cast<std::uint8_t>(blob(static_cast<double>(y) - 24.0 + height,
-                                                       static_cast<double>(x) - 32.0 + width));
+          frame(y, x) = static_cast<std::uint8_t>(
+              blob(static_cast<double>(y) - 24.0 + height, static_cast<double>(x) - 32.0 + width));
         }
       }
       FrameFit start;

@@ -2,6 +2,7 @@
 /// Who runs independent pieces of work, and on how many threads.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -28,6 +29,14 @@ class SerialExecutor final : public Executor {
   }
   [[nodiscard]] std::size_t concurrency() const override { return 1; }
 };
+
+/// Calls `body(begin, end)` for runs of `run` indices below `count`, the last of which may be
+/// shorter.
+template <class Body>
+void for_each_run(std::size_t count, std::size_t run, const Executor& executor, Body&& body) {
+  executor.for_each((count + run - 1) / run,
+                    [&](std::size_t k) { body(k * run, std::min((k + 1) * run, count)); });
+}
 
 /// On oneTBB, in an arena of its own that all calls with the same number of threads in a process
 /// share: however many threads call, no more than that number run, nor more than the process has

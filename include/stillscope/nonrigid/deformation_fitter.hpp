@@ -113,7 +113,8 @@ class DeformationFitter {
   void finish(const DeformationTemplate& reference, std::size_t step, DeformationFit& fit,
               float* warped) {
     evaluate(reference, fit, warped);
-    if (update_brightness(sums_, pixels_, settings_.has_brightness, fit)) describe(reference, step, fit);
+    if (update_brightness(sums_, pixels_, settings_.has_brightness, fit))
+      describe(reference, step, fit);
   }
 
   void iterate(const DeformationTemplate& reference, std::size_t step, DeformationFit& fit,

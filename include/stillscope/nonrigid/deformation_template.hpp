@@ -56,7 +56,8 @@ class DeformationTemplate {
         detail_(size_),
         block_details_(lattice.blocks().area()) {
     const auto side = static_cast<double>(lattice.pooling());
-    const ReferenceTemplate reference(mean, area, weights, highpass / side, lowpass / side);
+    const ReferenceTemplate reference(mean, area, weights, highpass / side, lowpass / side,
+                                      executor);
     level_ = reference.level();
     area_ = reference.area();
     for (auto& half : halves_) half = BandedMatrix(lattice.unknowns(), lattice.band());

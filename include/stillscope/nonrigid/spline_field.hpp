@@ -58,7 +58,8 @@ class FieldRows {
  public:
   /// Displacements are counted in the steps of the positions.
   FieldRows(const ControlGrid& grid, const Positions& rows, const Positions& columns)
-      : grid_(grid), rows_(rows),
+      : grid_(grid),
+        rows_(rows),
         columns_(columns),
         blended_(grid.width.points()),
         polynomials_(8 * grid.width.cells) {

@@ -86,7 +86,7 @@ class FrameFitter {
  private:
   static constexpr std::size_t most_evaluations = 16;
   static constexpr std::size_t most_partial = 4;  // of these, with a part of the rows
-  static constexpr double longest_step = 1.0;    // [px]
+  static constexpr double longest_step = 1.0;     // [px]
   /// After such a step, the next one is likely to be below the tolerance.
   static constexpr double partial_tolerance = 0.1;  // [px]
   /// A part of the rows: so many neighbours, of so many.

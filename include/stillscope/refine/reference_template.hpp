@@ -52,9 +52,11 @@ class ReferenceTemplate {
 
   /// `mean` (height, width), C order, finite; what lies outside `area` is not believed. `weights`:
   /// how much each pixel counts, or nothing. `highpass`: gradients are freed from what is smoother
-  /// than about this [px], `lowpass` and from what is finer than that; 0: not.
+  /// than about this [px], `lowpass` and from what is finer than that; 0: not. The executor may
+  /// share the rows out.
   ReferenceTemplate(FrameView<const float> mean, const Area& area, std::span<const float> weights,
-                    double highpass, double lowpass = 0.0)
+                    double highpass, double lowpass = 0.0,
+                    const Executor& executor = SerialExecutor())
       : extent_(mean.extent()),
         area_(area & Area::of(mean.extent()).inset(reach)),
         level_(mean_over(mean, area)),
@@ -69,20 +71,26 @@ class ReferenceTemplate {
     std::copy_n(plane.data(), extent_.area(), detail_.data());
     if (highpass > 0.0) {
       BoxBlur blur(extent_);
-      blur(detail_.data(), highpass);
+      blur(detail_.data(), highpass, executor);
       for (std::size_t i = 0; i < extent_.area(); ++i) {
         detail_.data()[i] = plane.data()[i] - detail_.data()[i];
       }
     }
-    to_spline_coefficients(plane.data(), extent_);
+    to_spline_coefficients(plane.data(), extent_, executor);
     for (auto* rows : {&coefficients_, &gradient_height_, &gradient_width_}) {
-      std::fill_n(rows->data(), rows->size(), 0.0F);
+      // What pads the rows, too.
+      for_each_run(rows->size(), rows_at_once * stride_, executor,
+                   [&](std::size_t begin, std::size_t end) {
+                     std::fill(rows->data() + begin, rows->data() + end, 0.0F);
+                   });
     }
-    for (std::size_t y = 0; y < extent_.height; ++y) {
-      std::copy_n(plane.data() + y * extent_.width, extent_.width,
-                  coefficients_.data() + offset(static_cast<std::ptrdiff_t>(y)));
-    }
-    make_gradients(plane.data(), weights, lowpass);
+    for_each_run(extent_.height, rows_at_once, executor, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t y = begin; y < end; ++y) {
+        std::copy_n(plane.data() + y * extent_.width, extent_.width,
+                    coefficients_.data() + offset(static_cast<std::ptrdiff_t>(y)));
+      }
+    });
+    make_gradients(plane.data(), weights, lowpass, executor);
   }
 
   [[nodiscard]] Extent extent() const { return extent_; }
@@ -106,7 +114,8 @@ class ReferenceTemplate {
   /// Over an area within `area()`.
   [[nodiscard]] Normal normal(const Area& area) const {
     const auto at = [&](std::ptrdiff_t y, std::ptrdiff_t x) -> const Sums& {
-      return sums_[static_cast<std::size_t>(y) * (extent_.width + 1) + static_cast<std::size_t>(x)];
+      return sums_
+          .data()[static_cast<std::size_t>(y) * (extent_.width + 1) + static_cast<std::size_t>(x)];
     };
     const Sums& a = at(area.top, area.left);
     const Sums& b = at(area.top, area.right);
@@ -119,6 +128,7 @@ class ReferenceTemplate {
  private:
   using Sums = std::array<double, 4>;
   static constexpr std::size_t pad = fit_padding;
+  static constexpr std::size_t rows_at_once = 32;
 
   [[nodiscard]] std::size_t offset(std::ptrdiff_t y) const {
     return pad + static_cast<std::size_t>(y) * stride_;
@@ -151,52 +161,55 @@ class ReferenceTemplate {
   }
 
   /// Gradients of the spline, and of its detail times the weights; the sums of their products.
-  void make_gradients(const float* full, std::span<const float> weights, double lowpass) {
+  void make_gradients(const float* full, std::span<const float> weights, double lowpass,
+                      const Executor& executor) {
     AlignedBuffer<float> fine(extent_.area());
     std::copy_n(detail_.data(), extent_.area(), fine.data());
     if (lowpass > 0.0) GaussianBlur(extent_, lowpass)(detail_.data(), fine.data());
-    to_spline_coefficients(fine.data(), extent_);
-    for (Sums& sums : sums_) sums = {};
-    for (std::ptrdiff_t y = area_.top; y < area_.bottom; ++y) {
-      Sums row{};
-      for (std::ptrdiff_t x = area_.left; x < area_.right; ++x) {
-        const std::size_t at =
-            static_cast<std::size_t>(y) * extent_.width + static_cast<std::size_t>(x);
-        const auto [full_height, full_width] = gradient(full + at);
-        auto [height, width] = gradient(fine.data() + at);
-        if (!weights.empty()) {
-          height *= weights[at];
-          width *= weights[at];
+    to_spline_coefficients(fine.data(), extent_, executor);
+    // Along the rows, each after a 0 and each row after one of zeros; then down the columns.
+    const std::size_t stride = extent_.width + 1;
+    std::fill_n(sums_.data(), stride, Sums{});
+    for_each_run(extent_.height, rows_at_once, executor, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t y = begin; y < end; ++y) {
+        gradient_row(y, full, fine.data(), weights, sums_.data() + (y + 1) * stride);
+      }
+    });
+    for_each_run(stride, 16, executor, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t y = 1; y <= extent_.height; ++y) {
+        for (std::size_t x = begin; x < end; ++x) {
+          Sums& sums = sums_.data()[y * stride + x];
+          const Sums& above = sums_.data()[(y - 1) * stride + x];
+          for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += above[i];
         }
-        gradient_height_.data()[offset(y) + static_cast<std::size_t>(x)] = height;
-        gradient_width_.data()[offset(y) + static_cast<std::size_t>(x)] = width;
-        row[0] += static_cast<double>(height) * static_cast<double>(full_height);
-        row[1] += static_cast<double>(height) * static_cast<double>(full_width);
-        row[2] += static_cast<double>(width) * static_cast<double>(full_height);
-        row[3] += static_cast<double>(width) * static_cast<double>(full_width);
-        set_sums(y, x, row);
       }
-      for (std::ptrdiff_t x = area_.right; x < static_cast<std::ptrdiff_t>(extent_.width); ++x) {
-        set_sums(y, x, row);
-      }
-    }
-    // Rows below the area have the sums of its last.
-    for (std::size_t y = static_cast<std::size_t>(std::max<std::ptrdiff_t>(area_.bottom, 0)) + 1;
-         y <= extent_.height; ++y) {
-      std::copy_n(sums_.begin() + static_cast<std::ptrdiff_t>((y - 1) * (extent_.width + 1)),
-                  extent_.width + 1,
-                  sums_.begin() + static_cast<std::ptrdiff_t>(y * (extent_.width + 1)));
-    }
+    });
   }
 
-  /// The sums over all up to and with pixel (y, x).
-  void set_sums(std::ptrdiff_t y, std::ptrdiff_t x, const Sums& row) {
-    const std::size_t stride = extent_.width + 1;
-    const std::size_t above =
-        static_cast<std::size_t>(y) * stride + static_cast<std::size_t>(x) + 1;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      sums_[above + stride][i] = sums_[above][i] + row[i];
+  void gradient_row(std::size_t y, const float* full, const float* fine,
+                    std::span<const float> weights, Sums* sums) {
+    Sums row{};
+    const auto in_rows = static_cast<std::ptrdiff_t>(y);
+    const bool is_inside = in_rows >= area_.top && in_rows < area_.bottom;
+    for (std::size_t x = 0; x < extent_.width; ++x) {
+      sums[x] = row;
+      const auto in_columns = static_cast<std::ptrdiff_t>(x);
+      if (!is_inside || in_columns < area_.left || in_columns >= area_.right) continue;
+      const std::size_t at = y * extent_.width + x;
+      const auto [full_height, full_width] = gradient(full + at);
+      auto [height, width] = gradient(fine + at);
+      if (!weights.empty()) {
+        height *= weights[at];
+        width *= weights[at];
+      }
+      gradient_height_.data()[offset(in_rows) + x] = height;
+      gradient_width_.data()[offset(in_rows) + x] = width;
+      row[0] += static_cast<double>(height) * static_cast<double>(full_height);
+      row[1] += static_cast<double>(height) * static_cast<double>(full_width);
+      row[2] += static_cast<double>(width) * static_cast<double>(full_height);
+      row[3] += static_cast<double>(width) * static_cast<double>(full_width);
     }
+    sums[extent_.width] = row;
   }
 
   /// Of a spline at one of its coefficients: differences along one axis, smoothed along the other.
@@ -220,7 +233,7 @@ class ReferenceTemplate {
   AlignedBuffer<float> gradient_height_;
   AlignedBuffer<float> gradient_width_;
   AlignedBuffer<float> detail_;
-  std::vector<Sums> sums_;  // up to each pixel, with a first row and column of zeros
+  AlignedBuffer<Sums> sums_;  // up to each pixel, with a first row and column of zeros
 };
 
 }  // namespace stillscope

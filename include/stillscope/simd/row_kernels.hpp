@@ -68,8 +68,8 @@ struct WeightedRows {
   float factor;
 };
 
-/// A row of a frame beside what a template, interpolated between its pixels, predicts of it. What is
-/// of the template is counted by its columns X; its rows are aligned to 64 bytes and can be read
+/// A row of a frame beside what a template, interpolated between its pixels, predicts of it. What
+/// is of the template is counted by its columns X; its rows are aligned to 64 bytes and can be read
 /// from `fit_padding` columns before those that pixels belong to, to three times that behind them.
 template <Pixel T>
 struct FittedRow {
@@ -87,8 +87,8 @@ struct FittedRow {
   float gain;
   float offset;
   float limit;
-  /// At X, the residual there is blended with that to the left, of which this is the share; and that
-  /// with `upper`, of which `upper_share` is, before it is multiplied by the gradients.
+  /// At X, the residual there is blended with that to the left, of which this is the share; and
+  /// that with `upper`, of which `upper_share` is, before it is multiplied by the gradients.
   float left_share;
   float upper_share;
   const float* upper;  ///< What `blended` was in the row before, or zeros.

@@ -71,15 +71,15 @@ class ChunkMerger {
     const std::size_t size = slots * extent_.area();
     AlignedBuffer<float> stack(parts.size() * size);
     std::vector<ShiftList> shifts;
-    for (std::size_t i = 0; i < parts.size(); ++i) {
+    executor_.for_each(parts.size(), [&](std::size_t i) {
       float* to = stack.data() + i * size;
       if (parts[i].merged.is_empty()) {
         std::fill_n(to, size, std::numeric_limits<float>::quiet_NaN());
       } else {
         std::copy_n(parts[i].merged[first_slot].data(), size, to);
       }
-      shifts.push_back(parts[i].shifts);
-    }
+    });
+    for (const MotionEstimate& part : parts) shifts.push_back(part.shifts);
     MotionEstimate merged =
         slots == 3
             ? est_motion_chunk<float>(StackView<const float>(stack.data(), parts.size(), extent_),

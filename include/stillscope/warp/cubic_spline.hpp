@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "stillscope/core/executor.hpp"
 #include "stillscope/core/types.hpp"
 
 namespace stillscope {
@@ -26,8 +27,10 @@ namespace stillscope {
 }
 
 /// Turns samples (height, width) in C order into the coefficients of the spline through them,
-/// whole-sample symmetric at the edges, in place. Axes of a single sample are left as they are.
-inline void to_spline_coefficients(float* samples, Extent extent) {
+/// whole-sample symmetric at the edges, in place. Axes of a single sample are left as they are. The
+/// executor may share the plane out.
+inline void to_spline_coefficients(float* samples, Extent extent,
+                                   const Executor& executor = SerialExecutor()) {
   constexpr double pole = -0.26794919243112270;  // sqrt(3) - 2
   constexpr std::size_t reach = 24;              // pole^24 is below float's precision
   constexpr auto z = static_cast<float>(pole);
@@ -60,10 +63,15 @@ inline void to_spline_coefficients(float* samples, Extent extent) {
       next = here;
     }
   };
-  filter(extent.height, extent.width, [&](std::size_t y) { return samples + y * extent.width; });
-  for (std::size_t y = 0; y < extent.height; ++y) {
-    filter(extent.width, 1, [&](std::size_t x) { return samples + y * extent.width + x; });
-  }
+  for_each_run(extent.width, 64, executor, [&](std::size_t begin, std::size_t end) {
+    filter(extent.height, end - begin,
+           [&](std::size_t y) { return samples + y * extent.width + begin; });
+  });
+  for_each_run(extent.height, 32, executor, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t y = begin; y < end; ++y) {
+      filter(extent.width, 1, [&](std::size_t x) { return samples + y * extent.width + x; });
+    }
+  });
 }
 
 }  // namespace stillscope
