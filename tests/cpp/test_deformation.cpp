@@ -284,7 +284,16 @@ struct Ready {
         const double unit = 1.0 / static_cast<double>(lattice.pooling() * lattice.pooling());
         Normal sums = plain.normal(area);
         for (double* sum : {&sums.hh, &sums.hw, &sums.wh, &sums.ww}) *sum *= unit;
-        const double mixed = 0.5 * (sums.hw + sums.wh);
+        double mixed = 0.5 * (sums.hw + sums.wh);
+        // Along its axes, no less than nothing.
+        const double angle = 0.5 * std::atan2(2.0 * mixed, sums.hh - sums.ww);
+        const double c = std::cos(angle);
+        const double s = std::sin(angle);
+        const double high = std::fmax(c * c * sums.hh + 2.0 * c * s * mixed + s * s * sums.ww, 0.0);
+        const double low = std::fmax(s * s * sums.hh - 2.0 * c * s * mixed + c * c * sums.ww, 0.0);
+        sums.hh = c * c * high + s * s * low;
+        sums.ww = s * s * high + c * c * low;
+        mixed = c * s * (high - low);
         const auto shares = block_shares(i, j);
         for (std::size_t a = 0; a < shares.size(); ++a) {
           for (std::size_t b = 0; b < shares.size(); ++b) {

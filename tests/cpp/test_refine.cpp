@@ -415,16 +415,28 @@ struct NaiveNormal {
   double size = 0.0;
 };
 
-/// Products of the gradients of `weighted` and of `plain` in an area.
-NaiveNormal naive_normal(const ReferenceTemplate& weighted, const ReferenceTemplate& plain,
-                         const Area& area) {
+/// Of a template's spline at a pixel: height, width.
+std::array<double, 2> naive_gradient(const ReferenceTemplate& reference, std::ptrdiff_t y,
+                                     std::ptrdiff_t x) {
+  const auto at = [&](std::ptrdiff_t dy, std::ptrdiff_t dx) {
+    return as_double(reference.coefficients(y + dy)[x + dx]);
+  };
+  const auto smoothed = [](double before, double here, double after) {
+    return (before + 4.0 * here + after) / 6.0;
+  };
+  const auto row = [&](std::ptrdiff_t dy) { return smoothed(at(dy, -1), at(dy, 0), at(dy, 1)); };
+  const auto column = [&](std::ptrdiff_t dx) { return smoothed(at(-1, dx), at(0, dx), at(1, dx)); };
+  return {0.5 * (row(1) - row(-1)), 0.5 * (column(1) - column(-1))};
+}
+
+/// Products of what residuals are multiplied by and of the spline's gradients in an area.
+NaiveNormal naive_normal(const ReferenceTemplate& reference, const Area& area) {
   NaiveNormal naive;
   for (std::ptrdiff_t y = area.top; y < area.bottom; ++y) {
     for (std::ptrdiff_t x = area.left; x < area.right; ++x) {
-      const double h = as_double(weighted.gradient_height(y)[x]);
-      const double w = as_double(weighted.gradient_width(y)[x]);
-      const double full_h = as_double(plain.gradient_height(y)[x]);
-      const double full_w = as_double(plain.gradient_width(y)[x]);
+      const double h = as_double(reference.gradient_height(y)[x]);
+      const double w = as_double(reference.gradient_width(y)[x]);
+      const auto [full_h, full_w] = naive_gradient(reference, y, x);
       naive.sum.hh += h * full_h;
       naive.sum.hw += h * full_w;
       naive.sum.wh += w * full_h;
@@ -445,8 +457,12 @@ TEST_CASE("A template's normal matrix is the sum of its gradients' products, in 
   const std::uint64_t seed = 306;
   CAPTURE(seed);
   test::Random random(seed);
-  constexpr double tolerance = 1e-12;  // of the sum of all; measured 1.1e-15
+  // Of the sum of all; gradients are rounded to float32. Measured 2.7e-9, and 1.1e-15 for the
+  // parts.
+  constexpr double tolerance = 1e-6;
+  constexpr double part_tolerance = 1e-12;
   double worst = 0.0;
+  double worst_part = 0.0;
   for (const Extent extent : {Extent{31, 37}, Extent{40, 24}}) {
     const auto mean = test::noise<float>(extent, random);
     std::vector<float> weights(extent.area());
@@ -456,22 +472,21 @@ TEST_CASE("A template's normal matrix is the sum of its gradients' products, in 
       const ReferenceTemplate weighted(mean.view(), believed, weights, 0.0);
       const Area all = plain.area();
       CHECK(all == (believed & Area::of(extent).inset(ReferenceTemplate::reach)));
-      const double whole = naive_normal(plain, plain, all).size;
+      const double whole = naive_normal(plain, all).size;
       for (const Area& part : {all, Area{all.top, all.top + 1, all.left, all.right}, all.inset(3),
                                Area{all.bottom - 7, all.bottom, all.right - 5, all.right}}) {
         for (const ReferenceTemplate* reference : {&plain, &weighted}) {
-          worst = std::max(worst, difference(reference->normal(part),
-                                             naive_normal(*reference, plain, part).sum) /
-                                      whole);
+          worst = std::max(
+              worst,
+              difference(reference->normal(part), naive_normal(*reference, part).sum) / whole);
           // The two parts of a split make the whole.
           Area upper = part;
           Area lower = part;
           upper.bottom = lower.top = (part.top + part.bottom) / 2;
           const Normal a = reference->normal(upper);
           const Normal b = reference->normal(lower);
-          worst = std::max(worst, difference(reference->normal(part),
-                                             {a.hh + b.hh, a.hw + b.hw, a.wh + b.wh, a.ww + b.ww}) /
-                                      whole);
+          const Normal sum = {a.hh + b.hh, a.hw + b.hw, a.wh + b.wh, a.ww + b.ww};
+          worst_part = std::max(worst_part, difference(reference->normal(part), sum) / whole);
         }
       }
       const std::vector<float> none(extent.area(), 0.0F);
@@ -480,6 +495,38 @@ TEST_CASE("A template's normal matrix is the sum of its gradients' products, in 
       CHECK_FALSE(nothing.is_regular());
     }
   }
+  CAPTURE(worst, worst_part);
+  CHECK(worst < tolerance);
+  CHECK(worst_part < part_tolerance);
+}
+
+TEST_CASE("What residuals are multiplied by leaves nothing of a row's brightness",
+          "[refine][template]") {
+  const std::uint64_t seed = 321;
+  CAPTURE(seed);
+  test::Random random(seed);
+  const Extent extent{41, 57};
+  const auto mean = test::noise<float>(extent, random);
+  std::vector<float> weights(extent.area());
+  for (float& weight : weights) weight = static_cast<float>(random.uniform());
+  double worst = 0.0;
+  for (const bool is_weighted : {false, true}) {
+    const ReferenceTemplate reference(
+        mean.view(), Area{2, 37, 3, 50},
+        is_weighted ? std::span<const float>(weights) : std::span<const float>(), 8.0, 1.0);
+    for (std::ptrdiff_t y = reference.area().top; y < reference.area().bottom; ++y) {
+      for (const float* row : {reference.gradient_height(y), reference.gradient_width(y)}) {
+        double sum = 0.0;
+        double size = 0.0;
+        for (std::ptrdiff_t x = reference.area().left; x < reference.area().right; ++x) {
+          sum += as_double(row[x]);
+          size += std::abs(as_double(row[x]));
+        }
+        worst = std::max(worst, std::abs(sum) / size);
+      }
+    }
+  }
+  constexpr double tolerance = 1e-6;  // measured 3.3e-8
   CAPTURE(worst);
   CHECK(worst < tolerance);
 }
@@ -501,17 +548,28 @@ TEST_CASE("A template's gradients are those of the scene, and its level the scen
   CHECK(std::abs(reference.level() - sum / static_cast<double>(extent.area())) < 1e-9);
   double worst = 0.0;
   for (std::ptrdiff_t y = 8; y < 33; ++y) {
+    const double at_y = wave * static_cast<double>(y);
+    const auto height = [&](std::ptrdiff_t x) {
+      return -wave * std::sin(wave * static_cast<double>(x)) * std::sin(at_y);
+    };
+    const auto width = [&](std::ptrdiff_t x) {
+      return wave * std::cos(wave * static_cast<double>(x)) * std::cos(at_y);
+    };
+    // But for their mean in each row.
+    const Area& area = reference.area();
+    double height_mean = 0.0;
+    double width_mean = 0.0;
+    for (std::ptrdiff_t x = area.left; x < area.right; ++x) {
+      height_mean += height(x) / static_cast<double>(area.width());
+      width_mean += width(x) / static_cast<double>(area.width());
+    }
     for (std::ptrdiff_t x = 8; x < 39; ++x) {
-      const double at_y = wave * static_cast<double>(y);
-      const double at_x = wave * static_cast<double>(x);
-      worst = std::max({worst,
-                        std::abs(as_double(reference.gradient_height(y)[x]) +
-                                 wave * std::sin(at_x) * std::sin(at_y)),
-                        std::abs(as_double(reference.gradient_width(y)[x]) -
-                                 wave * std::cos(at_x) * std::cos(at_y))});
+      worst = std::max(
+          {worst, std::abs(as_double(reference.gradient_height(y)[x]) - height(x) + height_mean),
+           std::abs(as_double(reference.gradient_width(y)[x]) - width(x) + width_mean)});
     }
   }
-  constexpr double tolerance = 5e-4;  // of 0.39; measured 5.4e-5
+  constexpr double tolerance = 2e-3;  // of 0.39; measured 9.3e-4, of which edges have a part
   CAPTURE(worst);
   CHECK(worst < tolerance);
 }

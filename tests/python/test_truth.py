@@ -17,6 +17,7 @@ from support import (
 )
 
 import stillscope
+from stillscope.simulate import residual_motion, simulate_movie
 
 # A texture under a vignette that stays with the sensor, Fourier-shifted; errors RMS and max [px].
 # The tree drifts (un-normalised correlation, circular at the edges): minian has 0.085 / 0.198.
@@ -38,9 +39,10 @@ INTEGER_PARITY_MEAN = 0.004
 # 0.9694 (uint8) and 0.9699 (float32) after.
 RECORDING_BEFORE = (0.959, 0.961)
 RECORDING_AFTER = 0.969
-# Refined: its frames show little that lies across the height, and shifts there are uncertain by 1 px;
-# measured 0.9687 (uint8) and FFFF (float32).
-RECORDING_REFINED = 0.968
+# Rows of this recording flicker, each frame's in its own way, and what makes these alike does not
+# register the scene: its detail, the flicker taken away, is as alike as it is without any motion
+# (median 0.99113), 0.99110 at the refined shifts, 0.9904 at the tree's.
+RECORDING_DETAIL_LOST = 0.0003
 
 
 @pytest.mark.parametrize("dtype", ["f4", "u1", "u2"])
@@ -143,6 +145,41 @@ def mean_correlation(movie):
     return np.mean([np.corrcoef(frame.ravel(), mean)[0, 1] for frame in frames])
 
 
+def detail_correlation(movie, shifts):
+    """Of each frame, moved, with the median of all, the median: of detail without rows' flicker."""
+    ndimage = pytest.importorskip("scipy.ndimage")
+    frames = movie.astype(float)
+    frames -= np.median(frames - frames.mean(axis=0), axis=2, keepdims=True)
+    fine = [ndimage.gaussian_filter(f, 1.5) - ndimage.gaussian_filter(f, 10) for f in frames]
+    moved = np.array(
+        [ndimage.shift(f, by, mode="nearest")[25:-25, 25:-25] for f, by in zip(fine, shifts)]
+    )
+    moved -= moved.mean(axis=2, keepdims=True)
+    middle = np.median(moved, axis=0).ravel()
+    return np.median([np.corrcoef(frame.ravel(), middle)[0, 1] for frame in moved])
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_flickering_rows_do_not_move_the_recording(recording, dtype):
+    shifts = np.asarray(stillscope.estimate_motion(recording.astype(dtype)).shifts)
+    still = detail_correlation(recording, np.zeros_like(shifts))
+    assert detail_correlation(recording, shifts) >= still - RECORDING_DETAIL_LOST
+
+
+# Root mean square [px]: measured 0.0079 and 0.021; 0.016 and 0.072 where rows' brightness counted.
+ROWS_ERROR = {4.0: 0.012, 15.0: 0.04}
+
+
+@pytest.mark.parametrize("spread", list(ROWS_ERROR))
+@pytest.mark.parametrize("seed", [3, 4])
+def test_rows_that_flicker(spread, seed):
+    movie, displacement = simulate_movie(120, 200, 260, seed=seed)
+    rows = np.random.default_rng(seed).normal(0.0, spread, (len(movie), 200, 1))
+    noisy = np.clip(np.round(movie + rows), 0, 255).astype(np.uint8)
+    rms, _ = residual_motion(stillscope.estimate_motion(noisy).shifts, displacement)
+    assert rms < ROWS_ERROR[spread]
+
+
 @pytest.mark.usefixtures("synchronous")
 @pytest.mark.parametrize("dtype", ["u1", "f4"])
 def test_the_recording_gets_more_alike(ours, recording, dtype):
@@ -152,8 +189,6 @@ def test_the_recording_gets_more_alike(ours, recording, dtype):
     shifts = ours.estimate_motion(wrap(movie, 20)).compute()
     corrected = ours.apply_transform(wrap(movie, 20), shifts).values
     assert mean_correlation(corrected) >= RECORDING_AFTER
-    plain = stillscope.estimate_motion(movie, chunk=20)  # its last slots are the last frames
-    assert mean_correlation(stillscope.apply_motion(movie, plain)) >= RECORDING_REFINED
 
 
 @pytest.mark.usefixtures("synchronous")

@@ -188,26 +188,44 @@ class ReferenceTemplate {
 
   void gradient_row(std::size_t y, const float* full, const float* fine,
                     std::span<const float> weights, Sums* sums) {
-    Sums row{};
     const auto in_rows = static_cast<std::ptrdiff_t>(y);
-    const bool is_inside = in_rows >= area_.top && in_rows < area_.bottom;
+    if (in_rows < area_.top || in_rows >= area_.bottom || area_.is_empty()) {
+      std::fill_n(sums, extent_.width + 1, Sums{});
+      return;
+    }
+    float* heights = gradient_height_.data() + offset(in_rows);
+    float* widths = gradient_width_.data() + offset(in_rows);
+    const auto left = static_cast<std::size_t>(area_.left);
+    const auto right = static_cast<std::size_t>(area_.right);
+    const std::size_t begin = y * extent_.width;
+    double height_sum = 0.0;
+    double width_sum = 0.0;
+    double weight_sum = 0.0;
+    for (std::size_t x = left; x < right; ++x) {
+      const auto [height, width] = gradient(fine + begin + x);
+      const float weight = weights.empty() ? 1.0F : weights[begin + x];
+      heights[x] = weight * height;
+      widths[x] = weight * width;
+      height_sum += static_cast<double>(heights[x]);
+      width_sum += static_cast<double>(widths[x]);
+      weight_sum += static_cast<double>(weight);
+    }
+    // A row that is brighter than it should be, as rows of sensors are, says nothing.
+    const double share = weight_sum > 0.0 ? 1.0 / weight_sum : 0.0;
+    const auto height_mean = static_cast<float>(share * height_sum);
+    const auto width_mean = static_cast<float>(share * width_sum);
+    Sums row{};
     for (std::size_t x = 0; x < extent_.width; ++x) {
       sums[x] = row;
-      const auto in_columns = static_cast<std::ptrdiff_t>(x);
-      if (!is_inside || in_columns < area_.left || in_columns >= area_.right) continue;
-      const std::size_t at = y * extent_.width + x;
-      const auto [full_height, full_width] = gradient(full + at);
-      auto [height, width] = gradient(fine + at);
-      if (!weights.empty()) {
-        height *= weights[at];
-        width *= weights[at];
-      }
-      gradient_height_.data()[offset(in_rows) + x] = height;
-      gradient_width_.data()[offset(in_rows) + x] = width;
-      row[0] += static_cast<double>(height) * static_cast<double>(full_height);
-      row[1] += static_cast<double>(height) * static_cast<double>(full_width);
-      row[2] += static_cast<double>(width) * static_cast<double>(full_height);
-      row[3] += static_cast<double>(width) * static_cast<double>(full_width);
+      if (x < left || x >= right) continue;
+      const auto [full_height, full_width] = gradient(full + begin + x);
+      const float weight = weights.empty() ? 1.0F : weights[begin + x];
+      heights[x] -= weight * height_mean;
+      widths[x] -= weight * width_mean;
+      row[0] += static_cast<double>(heights[x]) * static_cast<double>(full_height);
+      row[1] += static_cast<double>(heights[x]) * static_cast<double>(full_width);
+      row[2] += static_cast<double>(widths[x]) * static_cast<double>(full_height);
+      row[3] += static_cast<double>(widths[x]) * static_cast<double>(full_width);
     }
     sums[extent_.width] = row;
   }
