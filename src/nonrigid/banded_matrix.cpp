@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "stillscope/nonrigid/banded_matrix.hpp"
 
+#include <Eigen/Core>
 #include <cmath>
 #include <utility>
 
 namespace stillscope {
 namespace {
 
+Eigen::Map<const Eigen::VectorXd> vector(const double* values, std::size_t n) {
+  return {values, static_cast<Eigen::Index>(n)};
+}
+Eigen::Map<Eigen::VectorXd> vector(double* values, std::size_t n) {
+  return {values, static_cast<Eigen::Index>(n)};
+}
+
 double dot(const double* a, const double* b, std::size_t n) {
-  double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
+  return vector(a, n).dot(vector(b, n));
 }
 
 }  // namespace
@@ -30,13 +35,8 @@ void BandedMatrix::multiply(double factor, std::span<const double> x, std::span<
   for (std::size_t i = 0; i < n_; ++i) {
     const std::size_t first = i > band_ ? i - band_ : 0;
     const double* row = &values_[i * (band_ + 1) + band_ + first - i];
-    double sum = 0.0;
-    const double scaled = factor * x[i];
-    for (std::size_t j = first; j < i; ++j) {
-      sum += row[j - first] * x[j];
-      out[j] += row[j - first] * scaled;
-    }
-    out[i] += factor * (sum + row[i - first] * x[i]);
+    vector(&out[first], i - first) += factor * x[i] * vector(row, i - first);
+    out[i] += factor * dot(row, &x[first], i - first + 1);
   }
 }
 
@@ -78,9 +78,7 @@ void BandedCholesky::solve(std::span<double> x) const {
   for (std::size_t i = factor_.size(); i-- > 0;) {
     const std::size_t first = i > band ? i - band : 0;
     x[i] *= inverse_[i];
-    const double known = x[i];
-    const double* row = factor_.at(i, first);
-    for (std::size_t j = first; j < i; ++j) x[j] -= row[j - first] * known;
+    vector(&x[first], i - first) -= x[i] * vector(factor_.at(i, first), i - first);
   }
 }
 

@@ -1219,6 +1219,34 @@ std::vector<std::size_t> torn_frames(const std::vector<StripReport>& frames,
   return found;
 }
 
+TEMPLATE_TEST_CASE("Narrow frames are fitted, and nothing is read that lies beside them",
+                   "[refine][fit]", std::uint8_t, float, double) {
+  // Narrower than a vector is: the sanitizers know where they end.
+  const std::uint64_t seed = 322;
+  CAPTURE(seed);
+  test::Random random(seed);
+  std::size_t converged = 0;
+  for (const Extent extent : {Extent{24, 8}, Extent{20, 9}, Extent{33, 13}, Extent{17, 31}}) {
+    const auto scene = test::moving_scene<TestType>(3, extent, 0.7, 0.7, seed);
+    test::Image<float> mean(extent);
+    const auto first = scene.image(0);
+    std::copy(first.pixels.begin(), first.pixels.end(), mean.pixels.begin());
+    const ReferenceTemplate reference(mean.view(), Area::of(extent), {}, 0.0);
+    FrameFitter<TestType> fitter(extent, {});
+    for (const Shift& shift : {Shift{}, Shift{0.4, -0.3}, Shift{-1.2, 1.4}, Shift{1.0, -1.0}}) {
+      FrameFit start;
+      start.shift = shift;
+      const FrameFit fit = fitter(first.view(), reference, start);
+      CHECK(fit.shift.is_finite());
+      converged += fit.has_converged ? 1 : 0;
+      // From afar so few pixels lead anywhere.
+      if (shift == Shift{}) CHECK(largest(fit.shift) < 1e-4);  // measured 1e-7
+    }
+  }
+  CAPTURE(converged);
+  CHECK(converged > 8);
+}
+
 TEST_CASE("A strip in which nothing of the scene shows has no brightness of its own",
           "[refine][flags]") {
   const Extent extent{48, 64};

@@ -80,7 +80,7 @@ class BlockSums {
   static constexpr double sure = 4.0;
 
   [[nodiscard]] double block_sum(const AlignedBuffer<float>& sums, std::size_t j) const {
-    // Four sums, so that none waits for another. Rows are padded to eight.
+    // Four sums, so that none waits for another. Rows are padded to sixteen.
     const std::size_t end = std::min((j + 1) * lattice_.block(), lattice_.stride());
     std::array<float, 4> four{};
     for (std::size_t k = j * lattice_.block(); k < end; k += 4) {

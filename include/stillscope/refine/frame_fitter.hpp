@@ -204,9 +204,12 @@ class FrameFitter {
         row.coefficients = rows.data();
         const auto frame_row = static_cast<std::size_t>(y - row_offset);
         row.frame = frame.row(frame_row) + column;
-        row.lead = is_dense && frame_row > 0 ? fit_padding : column;
-        row.trail = is_dense && frame_row + 1 < frame.height() ? fit_padding
-                                                               : frame.width() - width - column;
+        // In a dense frame, the rows round it can be read, too.
+        const std::size_t above_row = is_dense ? frame_row * frame.width() : 0;
+        const std::size_t below_row =
+            is_dense ? (frame.height() - 1 - frame_row) * frame.width() : 0;
+        row.lead = above_row + column;
+        row.trail = below_row + frame.width() - width - column;
         const std::ptrdiff_t gradient_row = y + above + 1;
         row.gradient_height = reference.gradient_height(gradient_row);
         row.gradient_width = reference.gradient_width(gradient_row);
