@@ -200,12 +200,6 @@ void blend_rows(const float* upper, const float* lower, std::size_t n, float wei
   }
 }
 
-inline __attribute__((always_inline)) float sum_of(const Floats& lanes) {
-  float sum = 0.0F;
-  for (int k = 0; k < 8; ++k) sum += lanes[k];
-  return sum;
-}
-
 template <Pixel T>
 void add(const T* __restrict a, const T* __restrict b, const T* __restrict c, std::size_t n,
          T* __restrict out) {

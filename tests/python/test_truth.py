@@ -189,6 +189,9 @@ def test_the_recording_gets_more_alike(ours, recording, dtype):
     shifts = ours.estimate_motion(wrap(movie, 20)).compute()
     corrected = ours.apply_transform(wrap(movie, 20), shifts).values
     assert mean_correlation(corrected) >= RECORDING_AFTER
+    # At the refined shifts, which rows' flicker has no part in: measured 0.9629 and 0.9631.
+    plain = stillscope.estimate_motion(movie, chunk=20)
+    assert mean_correlation(stillscope.apply_motion(movie, plain)) > high
 
 
 @pytest.mark.usefixtures("synchronous")

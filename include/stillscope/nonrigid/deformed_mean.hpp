@@ -37,14 +37,13 @@ class DeformedMean {
     if (planes.empty()) return;
     frames_ += planes.size();
     constexpr std::size_t rows_per_band = 32;
-    executor.for_each((extent_.height + rows_per_band - 1) / rows_per_band, [&](std::size_t band) {
-      const std::size_t begin = band * rows_per_band * stride_;
-      const std::size_t end = std::min(begin + rows_per_band * stride_, stride_ * extent_.height);
-      std::vector<const float*> rows;
-      for (const float* plane : planes) rows.push_back(plane + begin);
-      float_kernels().accumulate_numbers(rows.data(), rows.size(), end - begin,
-                                         sums_.data() + begin, counts_.data() + begin);
-    });
+    for_each_run(sums_.size(), rows_per_band * stride_, executor,
+                 [&](std::size_t begin, std::size_t end) {
+                   std::vector<const float*> rows;
+                   for (const float* plane : planes) rows.push_back(plane + begin);
+                   float_kernels().accumulate_numbers(rows.data(), rows.size(), end - begin,
+                                                      sums_.data() + begin, counts_.data() + begin);
+                 });
   }
 
   /// out = the mean, NaN where there is nothing; rows of `stride` pixels.

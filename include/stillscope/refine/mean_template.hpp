@@ -56,10 +56,9 @@ class MeanTemplate {
       if (!area.is_empty()) sources.push_back({frame.view, translation, area});
     }
     if (sources.empty()) return;
-    executor.for_each((extent_.height + rows_per_band - 1) / rows_per_band, [&](std::size_t band) {
-      const std::size_t begin = band * rows_per_band;
+    for_each_run(extent_.height, rows_per_band, executor, [&](std::size_t begin, std::size_t end) {
       auto scratch = scratch_.take([] { return AlignedBuffer<float>(); });
-      add_rows<T>(sources, begin, std::min(begin + rows_per_band, extent_.height), scratch);
+      add_rows<T>(sources, begin, end, scratch);
       scratch_.give(std::move(scratch));
     });
   }

@@ -6,13 +6,12 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <optional>
 #include <span>
-#include <vector>
 
 #include "stillscope/blur/box_blur.hpp"
 #include "stillscope/blur/gaussian.hpp"
 #include "stillscope/core/buffer.hpp"
+#include "stillscope/core/executor.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/refine/area.hpp"
 #include "stillscope/simd/row_kernels.hpp"
