@@ -32,6 +32,7 @@ void apply_deformation(const MovieView<const T>& movie, const ControlGrid& grid,
   check_fill<T>(settings.fill);
   check_binning(settings.binning);
   const PixelRounding rounding = pixel_rounding<T>(settings.rounding);
+  const RowStores stores = row_stores(out);
   Pool<std::unique_ptr<SplineWarper>> pool;
   executor.for_each(movie.size(), [&](std::size_t i) {
     auto warper = pool.take([&] {
@@ -40,7 +41,7 @@ void apply_deformation(const MovieView<const T>& movie, const ControlGrid& grid,
     });
     (*warper)(movie[i], coefficients.subspan(i * size, size), out[i],
               settings.interpolation == Interpolation::cubic, settings.border,
-              static_cast<float>(settings.fill), rounding);
+              static_cast<float>(settings.fill), rounding, stores);
     pool.give(std::move(warper));
   });
 }

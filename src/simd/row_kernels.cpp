@@ -151,21 +151,29 @@ inline __attribute__((always_inline)) Lanes rounded(Lanes value) {
   }
 }
 
-/// Sixteen values, rounded before if T is an integer type, as pixels.
-template <Pixel T>
+/// Sixteen values, rounded before if T is an integer type, as pixels. `streams`: floats go past the
+/// caches, to an aligned address.
+template <bool streams, Pixel T>
 inline __attribute__((always_inline)) void store_pixels(const Floats& a, const Floats& b, T* out) {
+  const auto put = [](const auto& vector, T* to) __attribute__((always_inline)) {
+    if constexpr (streams) {
+      stream(vector, to);
+    } else {
+      store(vector, to);
+    }
+  };
   if constexpr (std::is_same_v<T, float>) {
-    store(a, out);
-    store(b, out + 8);
+    put(a, out);
+    put(b, out + 8);
   } else if constexpr (std::is_same_v<T, double>) {
-    store(__builtin_convertvector(a, Doubles), out);
-    store(__builtin_convertvector(b, Doubles), out + 8);
+    put(__builtin_convertvector(a, Doubles), out);
+    put(__builtin_convertvector(b, Doubles), out + 8);
   } else {
     store_ints(__builtin_convertvector(a, Ints), __builtin_convertvector(b, Ints), out);
   }
 }
 
-template <Pixel T, PixelRounding rounding>
+template <Pixel T, PixelRounding rounding, bool streams>
 void blend_rows_rounded(const float* upper, const float* lower, std::size_t n, float weight,
                         T* out) {
   const bool is_single = lower == nullptr;
@@ -174,29 +182,57 @@ void blend_rows_rounded(const float* upper, const float* lower, std::size_t n, f
     if (!is_single) value = blend(value, load<Lanes>(lower + x), weight);
     return rounded<T, rounding>(value);
   };
+  const auto sixteen = [&]<bool past>(std::size_t x, T * to) __attribute__((always_inline)) {
+    store_pixels<past>(value_at(x, Floats{}), value_at(x + 8, Floats{}), to);
+  };
+  // Fewer than sixteen pixels, with or without their neighbours.
+  const auto few = [&](std::size_t x, std::size_t count) {
+    if (n >= 16) {
+      const std::size_t from = x + 16 <= n ? x : n - 16;
+      T pixels[16];
+      sixteen.template operator()<false>(from, pixels);
+      __builtin_memcpy(out + x, pixels + (x - from), count * sizeof(T));
+      return;
+    }
+    for (const std::size_t end = x + count; x < end; ++x) {
+      const float value = value_at(x, float{});
+      if constexpr (std::is_integral_v<T>) {
+        out[x] = static_cast<T>(static_cast<std::int32_t>(value));
+      } else {
+        out[x] = static_cast<T>(value);
+      }
+    }
+  };
   std::size_t x = 0;
-  for (; x + 16 <= n; x += 16) {
-    store_pixels(value_at(x, Floats{}), value_at(x + 8, Floats{}), out + x);
-  }
-  for (; x < n; ++x) {
-    const float value = value_at(x, float{});
-    if constexpr (std::is_integral_v<T>) {
-      out[x] = static_cast<T>(static_cast<std::int32_t>(value));
-    } else {
-      out[x] = static_cast<T>(value);
+  if constexpr (streams) {
+    // Whole lines of the cache alone: of a part of one, the rest would have to be read after all.
+    const auto address = reinterpret_cast<std::uintptr_t>(out);
+    const std::size_t beyond = address / sizeof(T) % 16;
+    const std::size_t lead = beyond == 0 ? 0 : 16 - beyond;
+    if (address % sizeof(T) == 0 && lead + 16 <= n) {
+      if (lead > 0) few(0, lead);
+      for (x = lead; x + 16 <= n; x += 16) sixteen.template operator()<true>(x, out + x);
     }
   }
+  for (; x + 16 <= n; x += 16) sixteen.template operator()<false>(x, out + x);
+  if (x < n) few(x, n - x);
 }
 
 template <Pixel T>
 void blend_rows(const float* upper, const float* lower, std::size_t n, float weight,
-                PixelRounding rounding, T* out) {
+                PixelRounding rounding, RowStores stores, T* out) {
+  const auto blend_as = [&]<PixelRounding as>() {
+    const bool streams = stores == RowStores::streamed && std::is_floating_point_v<T>;
+    const auto rows = streams ? blend_rows_rounded<T, as, std::is_floating_point_v<T>>
+                              : blend_rows_rounded<T, as, false>;
+    rows(upper, lower, n, weight, out);
+  };
   if (rounding == PixelRounding::truncate) {
-    blend_rows_rounded<T, PixelRounding::truncate>(upper, lower, n, weight, out);
+    blend_as.template operator()<PixelRounding::truncate>();
   } else if (rounding == PixelRounding::nearest) {
-    blend_rows_rounded<T, PixelRounding::nearest>(upper, lower, n, weight, out);
+    blend_as.template operator()<PixelRounding::nearest>();
   } else {
-    blend_rows_rounded<T, PixelRounding::none>(upper, lower, n, weight, out);
+    blend_as.template operator()<PixelRounding::none>();
   }
 }
 
@@ -385,6 +421,6 @@ const KernelSet STILLSCOPE_KERNELS = {
     pixel_set<double>,
     {weighted_sum, encode_sum, accumulate, maximum, truncate, highest, pool_columns,
      multiply_conjugate, weighted_power, cubics, sample<false>, sample<true>, deformed_residuals,
-     accumulate_numbers, dot}};
+     accumulate_numbers, finish_streams, dot}};
 
 }  // namespace stillscope

@@ -44,17 +44,22 @@ std::vector<float> quarter_row(std::size_t n, double low, double high, test::Ran
 template <class T>
 class Guarded {
  public:
-  explicit Guarded(std::size_t n) : n_(n), values_(n + 40, guard) {}
-  T* data() { return values_.data(); }
-  T operator[](std::size_t x) const { return values_[x]; }
+  /// `lead`: so many guards lie before the values.
+  explicit Guarded(std::size_t n, std::size_t lead = 0)
+      : n_(n), lead_(lead), values_(lead + n + 40, guard) {}
+  T* data() { return values_.data() + lead_; }
+  T operator[](std::size_t x) const { return values_[lead_ + x]; }
   [[nodiscard]] bool is_intact() const {
-    return std::all_of(values_.begin() + static_cast<std::ptrdiff_t>(n_), values_.end(),
-                       [](T value) { return value == guard; });
+    const auto is_guard = [](T value) { return value == guard; };
+    const auto first = values_.begin() + static_cast<std::ptrdiff_t>(lead_);
+    return std::all_of(values_.begin(), first, is_guard) &&
+           std::all_of(first + static_cast<std::ptrdiff_t>(n_), values_.end(), is_guard);
   }
 
  private:
   static constexpr T guard = T{113};
   std::size_t n_;
+  std::size_t lead_;
   std::vector<T> values_;
 };
 
@@ -164,14 +169,16 @@ TEMPLATE_TEST_CASE("Columns are blended between neighbours, and equal ones give 
 
 /// Quarters, which become pixels without a rounding but the last: the kernel's answer is known.
 template <Pixel T>
-void check_rows(std::size_t n, float weight, PixelRounding rounding, bool has_lower,
-                test::Random& random) {
+void check_rows(std::size_t n, float weight, PixelRounding rounding, RowStores stores,
+                bool has_lower, test::Random& random) {
   // Beyond the range of every integer type.
   const auto upper = quarter_row(n, -70000.0, 140000.0, random);
   const auto lower = quarter_row(n, -70000.0, 140000.0, random);
-  Guarded<T> out(n);
+  // At every place in a line of the cache.
+  Guarded<T> out(n, n % 64);
   pixel_kernels<T>().blend_rows(upper.data(), has_lower ? lower.data() : nullptr, n, weight,
-                                rounding, out.data());
+                                rounding, stores, out.data());
+  float_kernels().finish_streams();
   bool is_same = out.is_intact();
   for (std::size_t x = 0; x < n; ++x) {
     const auto a = static_cast<double>(upper[x]);
@@ -189,14 +196,17 @@ TEMPLATE_TEST_CASE("Rows are blended, rounded half to even or toward zero, and s
   const std::uint64_t seed = 134;
   CAPTURE(seed, instruction_set());
   test::Random random(seed);
-  for (std::size_t n = 1; n <= longest; ++n) {
+  for (std::size_t n = 1; n <= 2 * longest; ++n) {
     for (const float weight : {0.25F, 0.5F}) {
       CAPTURE(n, weight);
       for (const bool has_lower : {false, true}) {
-        check_rows<TestType>(n, weight, PixelRounding::nearest, has_lower, random);
-        check_rows<TestType>(n, weight, PixelRounding::truncate, has_lower, random);
-        if constexpr (std::is_floating_point_v<TestType>) {
-          check_rows<TestType>(n, weight, PixelRounding::none, has_lower, random);
+        for (const RowStores stores : {RowStores::cached, RowStores::streamed}) {
+          const auto check = [&](PixelRounding rounding) {
+            check_rows<TestType>(n, weight, rounding, stores, has_lower, random);
+          };
+          check(PixelRounding::nearest);
+          check(PixelRounding::truncate);
+          if (std::is_floating_point_v<TestType>) check(PixelRounding::none);
         }
       }
     }

@@ -268,6 +268,37 @@ TEMPLATE_TEST_CASE("apply_motion rounds to the nearest integer or truncates, and
   CHECK(movie.pixels == before);
 }
 
+TEMPLATE_TEST_CASE("A movie that no cache holds is applied to the bits of its frames", "[warp]",
+                   float, double) {
+  const std::uint64_t seed = 63;
+  CAPTURE(seed);
+  test::Random random(seed);
+  // Rows begin anywhere in a line of the cache.
+  const Extent extent{201, 263};
+  const std::size_t frames = (std::size_t{9} << 20) / (extent.area() * sizeof(TestType)) + 1;
+  test::Movie<TestType> movie(frames, extent);
+  ShiftList shifts;
+  for (std::size_t t = 0; t < frames; ++t) {
+    movie.set(t, test::noise<TestType>(extent, random));
+    shifts.push_back({random.uniform(-4.0, 4.0), random.uniform(-4.0, 4.0)});
+  }
+  for (const Interpolation interpolation : {Interpolation::linear, Interpolation::cubic}) {
+    const ApplySettings settings{.interpolation = interpolation};
+    test::Movie<TestType> out(frames, extent);
+    apply_motion<TestType>(movie.view(), shifts, out.target(), settings, SerialExecutor());
+    bool is_equal = true;
+    for (std::size_t t = 0; t < frames; ++t) {
+      test::Movie<TestType> alone(1, extent);
+      test::Movie<TestType> frame(1, extent);
+      frame.set(0, movie.image(t));
+      apply_motion<TestType>(frame.view(), ShiftList{shifts[t]}, alone.target(), settings,
+                             SerialExecutor());
+      is_equal = is_equal && alone.image(0).pixels == out.image(t).pixels;
+    }
+    CHECK(is_equal);
+  }
+}
+
 TEST_CASE("apply_motion fills what an unknown or too large shift leaves", "[warp]") {
   const test::Movie<std::int16_t> movie(3, {4, 5}, 12);
   test::Movie<std::int16_t> out(3, {4, 5}, 99);

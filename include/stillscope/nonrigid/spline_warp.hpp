@@ -40,7 +40,7 @@ class SplineWarper {
   template <Pixel T, Pixel U>
   void operator()(const FrameView<const T>& frame, std::span<const double> coefficients,
                   const FrameView<U>& out, bool is_cubic, SampleBorder border, float fill,
-                  PixelRounding rounding) {
+                  PixelRounding rounding, RowStores stores = RowStores::cached) {
     const bool is_known = are_finite(coefficients);
     if (is_known) {
       padded_.load(frame, border == SampleBorder::constant ? Border::constant : Border::nearest,
@@ -48,6 +48,7 @@ class SplineWarper {
       field_.begin(coefficients.data());
       is_finite_ = std::is_integral_v<T> && std::isfinite(fill);
     }
+    if (!out.has_contiguous_rows()) stores = RowStores::cached;
     std::vector<U> gathered(out.has_contiguous_rows() ? 0 : extent_.width);
     for (std::size_t y = 0; y < extent_.height; ++y) {
       if (is_known) {
@@ -56,10 +57,11 @@ class SplineWarper {
         std::fill_n(samples_.data(), extent_.width, fill);
       }
       U* pixels = gathered.empty() ? out.row(y) : gathered.data();
-      pixel_kernels<U>().blend_rows(samples_.data(), nullptr, extent_.width, 0.0F, rounding,
+      pixel_kernels<U>().blend_rows(samples_.data(), nullptr, extent_.width, 0.0F, rounding, stores,
                                     pixels);
       for (std::size_t x = 0; x < gathered.size(); ++x) out(y, x) = gathered[x];
     }
+    float_kernels().finish_streams();
   }
 
   /// Every coefficient is a number of px that may mean something.

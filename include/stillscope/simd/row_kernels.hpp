@@ -200,6 +200,11 @@ enum class PixelRounding {
   truncate,  ///< Toward zero, within the type's range.
 };
 
+/// How a row is stored: through the caches, or past them, which leaves these to others and does not
+/// first read what is overwritten. `FloatKernels::finish_streams` ends the latter. Integers always
+/// go through the caches: they are too few bytes for that to pay.
+enum class RowStores { cached, streamed };
+
 /// Kernels on rows of `n` pixels of type T.
 template <Pixel T>
 struct PixelKernels {
@@ -227,7 +232,7 @@ struct PixelKernels {
   void (*add)(const T* a, const T* b, const T* c, std::size_t n, T* out);
   /// out = upper + weight (lower - upper); upper alone where `lower` is null.
   void (*blend_rows)(const float* upper, const float* lower, std::size_t n, float weight,
-                     PixelRounding rounding, T* out);
+                     PixelRounding rounding, RowStores stores, T* out);
   /// Adds what `n` pixels say to `sums`; where not `all`, but for what is of predictions alone.
   void (*fit_row)(const FittedRow<T>& row, std::size_t n, bool all, FittedSums* sums);
   /// out[x] = the mean of pixels 2x and 2x + 1 of both rows, less `offset`; n means.
@@ -269,6 +274,8 @@ struct FloatKernels {
   /// Sums and counts += what is a number in each of `count` rows.
   void (*accumulate_numbers)(const float* const* rows, std::size_t count, std::size_t n,
                              double* sums, float* counts);
+  /// Rows that this thread has streamed are stored before whatever it stores from here on.
+  void (*finish_streams)();
   /// The sum of a[i] b[i].
   float (*dot)(const float* a, const float* b, std::size_t n);
 };

@@ -51,7 +51,8 @@ class CubicRowWarper {
 
   /// out = row `y` of the moved frame, its values brought to the type U.
   template <Pixel U>
-  void operator()(std::size_t y, U* out, PixelRounding rounding = PixelRounding::none) {
+  void operator()(std::size_t y, U* out, PixelRounding rounding = PixelRounding::none,
+                  RowStores stores = RowStores::cached) {
     const std::size_t width = frame_.width();
     const float* row = filling_.data();
     if (!translation_.is_empty()) {
@@ -66,7 +67,7 @@ class CubicRowWarper {
       float_kernels().weighted_sum(sum.rows(), width, moved_.data());
       row = moved_.data();
     }
-    pixel_kernels<U>().blend_rows(row, nullptr, width, 0.0F, rounding, out);
+    pixel_kernels<U>().blend_rows(row, nullptr, width, 0.0F, rounding, stores, out);
   }
 
  private:

@@ -134,9 +134,11 @@ class RowWarper {
 
   /// out = row `y` of the moved frame, its values brought to the type U.
   template <Pixel U>
-  void operator()(std::size_t y, U* out, PixelRounding rounding = PixelRounding::none) {
+  void operator()(std::size_t y, U* out, PixelRounding rounding = PixelRounding::none,
+                  RowStores stores = RowStores::cached) {
     const Taps row = taps(y);
-    pixel_kernels<U>().blend_rows(row.upper, row.lower, frame_.width(), row.weight, rounding, out);
+    pixel_kernels<U>().blend_rows(row.upper, row.lower, frame_.width(), row.weight, rounding,
+                                  stores, out);
   }
 
  private:
