@@ -90,10 +90,8 @@ struct Templates {
         for (std::size_t y = 0; y < extent.height; ++y) {
           std::vector<float> row(extent.width);
           pixel_kernels<T>().to_float(frame<T>(i).row(y), extent.width, row.data());
-          const float* rows = row.data();
-          float one = 1.0F;
-          float scratch = 0.0F;
-          nodes.back().store(slot, y, {&rows, &one, 1, 0.0F, 1.0F}, &scratch);
+          const BlendedRow plain{row.data(), row.data(), 0.0F, 1.0F};
+          nodes.back().store(slot, y, {&plain, 1, false});
         }
       }
     }

@@ -9,6 +9,7 @@
 #include "correlate.hpp"
 #include "fit_row.hpp"
 #include "levels.hpp"
+#include "merge.hpp"
 #include "pool.hpp"
 #include "sample.hpp"
 
@@ -99,35 +100,32 @@ void to_float(const T* row, std::size_t n, float* out) {
   for (; x < n; ++x) out[x] = static_cast<float>(row[x]);
 }
 
-// a + w (b - a): equal neighbours give exactly themselves, so that flat integers do not truncate to
-// the level below.
-template <class Lanes>
-inline __attribute__((always_inline)) Lanes blend(const Lanes& a, const Lanes& b, float weight) {
-  return a + weight * (b - a);
-}
-
 template <Pixel T>
 void blend_columns(const T* row, std::size_t n, float weight, float* out) {
+  if (n < 8) {
+    for (std::size_t x = 0; x < n; ++x) {
+      out[x] = blend(static_cast<float>(row[x]), static_cast<float>(row[x + 1]), weight);
+    }
+    return;
+  }
+  // Neighbours from registers: what is not aligned costs twice as much to load.
+  Floats here = floats_at(row);
   std::size_t x = 0;
-  for (; x + 16 <= n; x += 16) {
+  const auto eight = [&] __attribute__((always_inline)) {
+    const Floats next = floats_at(row + x + 8);
+    const Floats right = __builtin_shufflevector(here, next, 1, 2, 3, 4, 5, 6, 7, 8);
+    store(blend(here, right, weight), out + x);
+    here = next;
+    x += 8;
+  };
+  while (x + 23 <= n) {
+    eight();
+    eight();
+  }
+  while (x < n) {
+    x = x + 8 <= n ? x : n - 8;
     store(blend(floats_at(row + x), floats_at(row + x + 1), weight), out + x);
-    store(blend(floats_at(row + x + 8), floats_at(row + x + 9), weight), out + x + 8);
-  }
-  for (; x < n; ++x) {
-    out[x] = blend(static_cast<float>(row[x]), static_cast<float>(row[x + 1]), weight);
-  }
-}
-
-/// Toward zero. From 2^23 on floats are whole, and may not fit an integer.
-template <class Lanes>
-inline __attribute__((always_inline)) Lanes truncated(Lanes value) {
-  if constexpr (std::is_same_v<Lanes, float>) {
-    const bool is_small = value < 8388608.0F && value > -8388608.0F;
-    return is_small ? static_cast<float>(static_cast<std::int32_t>(value)) : value;
-  } else {
-    const Ints is_small = (value < 8388608.0F) & (value > -8388608.0F);
-    const Floats whole = __builtin_convertvector(__builtin_convertvector(value, Ints), Floats);
-    return is_small ? whole : value;
+    x += 8;
   }
 }
 
@@ -312,58 +310,6 @@ void weighted_sum(const WeightedRows& in, std::size_t n, float* out) {
   }
 }
 
-/// Rows of a result are written one after the other. Lines of the cache that will be written two
-/// rows on are asked for now: a store that has to wait for its line holds up all that follow.
-template <class T>
-inline __attribute__((always_inline)) void expect_stores(T* row, std::size_t n, std::size_t x) {
-  if (x * sizeof(T) % 64 == 0) __builtin_prefetch(row + x + 2 * n, 1, 2);
-}
-
-/// `fixed`: the number of rows, known when this is compiled; 0: `count`.
-template <std::size_t fixed>
-void encode_rows(const float* const* rows, const float* weights, std::size_t count, float offset,
-                 std::size_t n, std::int16_t* out) {
-  const std::size_t size = fixed == 0 ? count : fixed;
-  // Copies, which no store can be suspected of changing.
-  const float* row[fixed == 0 ? 1 : fixed];
-  Floats weight[fixed == 0 ? 1 : fixed];
-  for (std::size_t k = 0; k < fixed; ++k) {
-    row[k] = rows[k];
-    weight[k] = Floats{} + weights[k];
-  }
-  const Floats zero = Floats{} + offset;
-  std::size_t x = 0;
-  for (; x + 16 <= n; x += 16) {
-    Floats a = zero;
-    Floats b = zero;
-#pragma GCC unroll 8
-    for (std::size_t k = 0; k < size; ++k) {
-      const float* from = (fixed == 0 ? rows[k] : row[k]) + x;
-      const Floats factor = fixed == 0 ? Floats{} + weights[k] : weight[k];
-      a += factor * load<Floats>(from);
-      b += factor * load<Floats>(from + 8);
-    }
-    expect_stores(out, n, x);
-    store_ints(nearest_ints(a), nearest_ints(b), out + x);
-  }
-  for (; x < n; ++x) {
-    float sum = offset;
-    for (std::size_t k = 0; k < size; ++k) sum += weights[k] * rows[k][x];
-    out[x] = static_cast<std::int16_t>(__builtin_lrintf(sum));
-  }
-}
-
-void encode_sum(const float* const* rows, const float* weights, std::size_t count, float offset,
-                std::size_t n, std::int16_t* out) {
-  const auto encode = count == 1   ? encode_rows<1>
-                      : count == 2 ? encode_rows<2>
-                      : count == 3 ? encode_rows<3>
-                      : count == 4 ? encode_rows<4>
-                      : count == 6 ? encode_rows<6>
-                                   : encode_rows<0>;
-  encode(rows, weights, count, offset, n, out);
-}
-
 void accumulate(const float* __restrict row, std::size_t n, double* __restrict sums) {
   for (std::size_t x = 0; x < n; ++x) sums[x] += static_cast<double>(row[x]);
 }
@@ -419,8 +365,8 @@ const KernelSet STILLSCOPE_KERNELS = {
     pixel_set<std::int16_t>,
     pixel_set<float>,
     pixel_set<double>,
-    {weighted_sum, encode_sum, accumulate, maximum, truncate, highest, pool_columns,
-     multiply_conjugate, weighted_power, cubics, sample<false>, sample<true>, deformed_residuals,
-     accumulate_numbers, finish_streams, dot}};
+    {weighted_sum, merge<float>, merge<std::int16_t>, merge_slots, accumulate, maximum, truncate,
+     highest, pool_columns, multiply_conjugate, weighted_power, cubics, sample<false>, sample<true>,
+     deformed_residuals, accumulate_numbers, finish_streams, dot}};
 
 }  // namespace stillscope

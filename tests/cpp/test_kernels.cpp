@@ -267,41 +267,97 @@ TEST_CASE("A weighted sum of any number of rows is that of the formula", "[kerne
   CHECK(worst <= sum_tolerance);
 }
 
-TEST_CASE("Coded sums are the nearest integers, half to even", "[kernels]") {
+/// Rows whose blended values and sums float32 holds: what becomes of them is known to the bit.
+struct BlendedCase {
+  BlendedCase(std::size_t count, std::size_t n, double reach, test::Random& random) {
+    for (std::size_t k = 0; k < count; ++k) {
+      uppers.push_back(quarter_row(n, -reach, reach, random));
+      lowers.push_back(quarter_row(n, -reach, reach, random));
+    }
+    const float weights[] = {0.0F, 0.25F, 0.5F};
+    for (std::size_t k = 0; k < count; ++k) {
+      const float weight = weights[k % 3];
+      rows.push_back({uppers[k].data(), weight == 0.0F ? uppers[k].data() : lowers[k].data(),
+                      weight, k % 2 == 0 ? 1.0F : 0.5F});
+    }
+  }
+  [[nodiscard]] double value(std::size_t k, std::size_t x, bool is_whole) const {
+    const BlendedRow& row = rows[k];
+    const double upper = row.upper[x];
+    const double blended =
+        upper + static_cast<double>(row.weight) * (static_cast<double>(row.lower[x]) - upper);
+    return static_cast<double>(row.unit) * (is_whole ? std::trunc(blended) : blended);
+  }
+  [[nodiscard]] double sum(std::size_t x, bool is_whole) const {
+    double sum = 0.0;
+    for (std::size_t k = 0; k < rows.size(); ++k) sum += value(k, x, is_whole);
+    return sum;
+  }
+
+  std::vector<std::vector<float>> uppers;
+  std::vector<std::vector<float>> lowers;
+  std::vector<BlendedRow> rows;
+};
+
+std::int16_t coded(double value) { return static_cast<std::int16_t>(std::nearbyint(value)); }
+
+TEST_CASE("Merged rows are their sums, coded ones the nearest integers, half to even",
+          "[kernels]") {
   const std::uint64_t seed = 137;
   CAPTURE(seed, instruction_set());
   test::Random random(seed);
   for (std::size_t count = 1; count <= 9; ++count) {
     for (std::size_t n = 1; n <= longest; ++n) {
-      CAPTURE(count, n);
-      std::vector<std::vector<float>> rows;
-      for (std::size_t k = 0; k < count; ++k) {
-        const double reach = 32000.0 / static_cast<double>(count);
-        rows.push_back(quarter_row(n, -reach, reach, random));
-      }
-      const auto weights = quarter_row(count, -1.0, 1.0, random);
-      Guarded<std::int16_t> out(n);
-      const auto from = pointers(rows);
-      float_kernels().encode_sum(from.data(), weights.data(), count, 11.25F, n, out.data());
-      bool is_same = out.is_intact();
-      for (std::size_t x = 0; x < n; ++x) {
-        double sum = 11.25;
-        for (std::size_t k = 0; k < count; ++k) {
-          sum += static_cast<double>(weights[k]) * static_cast<double>(rows[k][x]);
+      for (const bool is_whole : {false, true}) {
+        CAPTURE(count, n, is_whole);
+        const BlendedCase from(count, n, 32000.0 / static_cast<double>(count), random);
+        const MergedRows rows{from.rows.data(), count, is_whole, 3.0F, 0.5F, 11.25F};
+        Guarded<float> out(n);
+        Guarded<std::int16_t> codes(n);
+        float_kernels().merge(rows, n, out.data());
+        float_kernels().merge_coded(rows, n, codes.data());
+        bool is_same = out.is_intact() && codes.is_intact();
+        for (std::size_t x = 0; x < n; ++x) {
+          const double expected = 0.5 * (3.0 + from.sum(x, is_whole)) + 11.25;
+          is_same =
+              is_same && static_cast<double>(out[x]) == expected && codes[x] == coded(expected);
         }
-        is_same = is_same && out[x] == static_cast<std::int16_t>(std::nearbyint(sum));
+        CHECK(is_same);
+      }
+    }
+  }
+  const std::vector<float> ends(longest, -32768.0F);
+  const BlendedRow row{ends.data(), ends.data(), 0.0F, 1.0F};
+  std::vector<std::int16_t> codes(longest);
+  float_kernels().merge_coded({&row, 1, false}, longest, codes.data());
+  CHECK(codes == std::vector<std::int16_t>(longest, -32768));
+  float_kernels().merge_coded({&row, 1, false, 65535.0F}, longest, codes.data());
+  CHECK(codes == std::vector<std::int16_t>(longest, 32767));
+}
+
+TEST_CASE("Three rows fill all slots at once as one after the other", "[kernels]") {
+  const std::uint64_t seed = 139;
+  CAPTURE(seed, instruction_set());
+  test::Random random(seed);
+  for (std::size_t n = 1; n <= longest; ++n) {
+    for (const bool is_whole : {false, true}) {
+      CAPTURE(n, is_whole);
+      const BlendedCase from(3, n, 10000.0, random);
+      Guarded<std::int16_t> first(n);
+      Guarded<std::int16_t> aggregate(n);
+      Guarded<std::int16_t> last(n);
+      std::int16_t* const out[] = {first.data(), aggregate.data(), last.data()};
+      float_kernels().merge_slots({from.rows.data(), 3, is_whole, 0.0F, 0.25F, -3.25F}, 0.5F, n,
+                                  out);
+      bool is_same = first.is_intact() && aggregate.is_intact() && last.is_intact();
+      for (std::size_t x = 0; x < n; ++x) {
+        is_same = is_same && first[x] == coded(0.5 * from.value(0, x, is_whole) - 3.25) &&
+                  aggregate[x] == coded(0.25 * from.sum(x, is_whole) - 3.25) &&
+                  last[x] == coded(0.5 * from.value(1, x, is_whole) - 3.25);
       }
       CHECK(is_same);
     }
   }
-  const std::vector<float> ends(longest, -32768.0F);
-  const float* row = ends.data();
-  const float weight = 1.0F;
-  std::vector<std::int16_t> codes(longest);
-  float_kernels().encode_sum(&row, &weight, 1, 0.0F, longest, codes.data());
-  CHECK(codes == std::vector<std::int16_t>(longest, -32768));
-  float_kernels().encode_sum(&row, &weight, 1, 65535.0F, longest, codes.data());
-  CHECK(codes == std::vector<std::int16_t>(longest, 32767));
 }
 
 TEST_CASE("The highest of a row and of several, and what is cut off toward zero", "[kernels]") {

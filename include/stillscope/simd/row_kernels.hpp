@@ -68,6 +68,24 @@ struct WeightedRows {
   float factor;
 };
 
+/// A row of a moved frame: upper + weight (lower - upper), in units of `unit`.
+struct BlendedRow {
+  const float* upper;
+  const float* lower;  ///< `upper` where `weight` is 0.
+  float weight;
+  float unit;
+};
+
+/// Rows that are merged into one: factor (offset + sum of unit value) + zero.
+struct MergedRows {
+  const BlendedRow* rows;
+  std::size_t count;  ///< At least 1.
+  bool is_whole;      ///< Values are cut off toward zero before they count.
+  float offset = 0.0F;
+  float factor = 1.0F;
+  float zero = 0.0F;
+};
+
 /// A row of a frame beside what a template, interpolated between its pixels, predicts of it. What
 /// is of the template is counted by its columns X; its rows are aligned to 64 bytes and can be read
 /// from `fit_padding` columns before those that pixels belong to, to three times that behind them.
@@ -243,9 +261,13 @@ struct PixelKernels {
 struct FloatKernels {
   /// out = the weighted sum, in float32, sixteen rows at a time.
   void (*weighted_sum)(const WeightedRows& rows, std::size_t n, float* out);
-  /// out = offset + the sum of weights[i] rows[i], to the nearest integer.
-  void (*encode_sum)(const float* const* rows, const float* weights, std::size_t count,
-                     float offset, std::size_t n, std::int16_t* out);
+  /// out = the merged rows, none of which it is; `merge_coded`: to the nearest integer.
+  void (*merge)(const MergedRows& rows, std::size_t n, float* out);
+  void (*merge_coded)(const MergedRows& rows, std::size_t n, std::int16_t* out);
+  /// The same of three rows without an offset into out[1]; into out[0] the first of them alone and
+  /// into out[2] the second, each with `slot_factor` instead.
+  void (*merge_slots)(const MergedRows& rows, float slot_factor, std::size_t n,
+                      std::int16_t* const* out);
   /// sums += row.
   void (*accumulate)(const float* row, std::size_t n, double* sums);
   /// out = the highest of `count` rows.

@@ -6,7 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
-#include <span>
+#include <type_traits>
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
@@ -75,38 +75,11 @@ class TemplateMerger {
  private:
   static constexpr std::size_t rows_per_band = 64;
 
-  /// Rows and their weights; room for two of each source.
-  struct Weighted {
-    std::vector<const float*> rows;
-    std::vector<float> weights;
-    std::size_t count = 0;
-    float offset = 0.0F;
-
-    void begin(std::size_t sources) {
-      rows.resize(2 * sources);
-      weights.resize(2 * sources);
-    }
-    void clear() {
-      count = 0;
-      offset = 0.0F;
-    }
-    void add(const float* row, float weight) {
-      rows[count] = row;
-      weights[count++] = weight;
-    }
-    void add(const Weighted& other) {
-      for (std::size_t i = 0; i < other.count; ++i) add(other.rows[i], other.weights[i]);
-      offset += other.offset;
-    }
-  };
-
   struct Scratch {
     std::vector<RowWarper<T>> warpers;
     std::vector<AlignedBuffer<T>> sums;  // of three planes
     AlignedBuffer<float> rows;
-    Weighted merged;  // what counts in the aggregate
-    Weighted alone;   // a single source
-    std::vector<float> weights;
+    std::vector<BlendedRow> merged;  // what counts in the aggregate
   };
 
   /// Rows [begin, end) of the template.
@@ -117,39 +90,60 @@ class TemplateMerger {
     const std::size_t width = merged.extent().width;
     const std::size_t stride = (width + 15) / 16 * 16;
     scratch.rows.reserve((sources.size() + 1) * stride);
-    scratch.merged.begin(sources.size());
-    scratch.alone.begin(1);
-    scratch.weights.resize(2 * sources.size());
+    float* spare = scratch.rows.data() + sources.size() * stride;
     begin_sources(sources, begin, end, scratch);
-    const auto store = [&](Slot slot, std::size_t y, const Weighted& sum, float factor) {
-      merged.store(slot, y, {sum.rows.data(), sum.weights.data(), sum.count, sum.offset, factor},
-                   scratch.weights.data());
-    };
+    const bool is_mean = rule.aggregation == Aggregation::mean;
+    const bool is_whole = is_mean && rule.values == WarpedValues::whole;
+    const bool fills_at_once =
+        std::is_same_v<Template, CodedTemplate> && merged.slots() > 1 && are_three(sources, rule);
+    float offset = 0.0F;
+    for (const MergeSource<T>& source : sources) {
+      if (source.is_merged) offset += offset_of(source, rule);
+    }
     for (std::size_t y = begin; y < end; ++y) {
       scratch.merged.clear();
       for (std::size_t i = 0; i < sources.size(); ++i) {
         const MergeSource<T>& source = sources[i];
-        const bool fills_slot = merged.slots() > 1 && (source.is_first || source.is_last);
-        float* row = scratch.rows.data() + i * stride;
-        if (fills_slot) {
-          scratch.alone.clear();
-          add_row(source, rule, scratch.warpers[i], y, width, row, scratch.alone);
-          if (source.is_first) store(first_slot, y, scratch.alone, 1.0F);
-          if (source.is_last) store(last_slot, y, scratch.alone, 1.0F);
-          if (source.is_merged) scratch.merged.add(scratch.alone);
-        } else {
-          add_row(source, rule, scratch.warpers[i], y, width, row, scratch.merged);
+        const BlendedRow row = blended_row(source, rule, scratch.warpers[i], y, width,
+                                           scratch.rows.data() + i * stride, spare);
+        if (source.is_merged) scratch.merged.push_back(row);
+        if (fills_at_once || merged.slots() == 1) continue;
+        const MergedRows alone{&row, 1, is_whole, offset_of(source, rule)};
+        if (source.is_first) merged.store(first_slot, y, alone);
+        if (source.is_last) merged.store(last_slot, y, alone);
+      }
+      if (!is_mean) keep_highest(scratch.merged, width, spare);
+      const MergedRows all{scratch.merged.data(), scratch.merged.size(), is_whole, offset,
+                           is_mean ? rule.factor : 1.0F};
+      if constexpr (std::is_same_v<Template, CodedTemplate>) {
+        if (fills_at_once) {
+          merged.store_slots(y, all);
+          continue;
         }
       }
-      if (rule.aggregation == Aggregation::max) {
-        float* highest = scratch.rows.data() + sources.size() * stride;
-        float_kernels().maximum(scratch.merged.rows.data(), scratch.merged.count, width, highest);
-        scratch.merged.clear();
-        scratch.merged.add(highest, 1.0F);
-      }
-      store(aggregate_slot, y, scratch.merged,
-            rule.aggregation == Aggregation::max ? 1.0F : rule.factor);
+      merged.store(aggregate_slot, y, all);
     }
+  }
+
+  /// True for three frames of which the first two fill the other slots, as most templates have.
+  static bool are_three(const std::vector<MergeSource<T>>& sources, const MergeRule& rule) {
+    if (sources.size() != 3 || rule.aggregation != Aggregation::mean) return false;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const MergeSource<T>& source = sources[i];
+      if (!source.is_merged || !source.is_plain() || !stays_blended(source, rule) ||
+          source.is_first != (i == 0) || source.is_last != (i == 1)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// The highest values become the only row.
+  static void keep_highest(std::vector<BlendedRow>& rows, std::size_t width, float* highest) {
+    std::vector<const float*> values;
+    for (const BlendedRow& row : rows) values.push_back(row.upper);
+    float_kernels().maximum(values.data(), values.size(), width, highest);
+    rows.assign(1, {highest, highest, 0.0F, 1.0F});
   }
 
   /// Makes the warpers ready for rows [begin, end) of the template.
@@ -190,30 +184,40 @@ class TemplateMerger {
                  source.zero());
   }
 
-  /// Adds a row of a warped source to `sum`: as it is blended from rows of the frame where its mean
-  /// is taken, else its values, made in `row`.
-  static void add_row(const MergeSource<T>& source, const MergeRule& rule, RowWarper<T>& warper,
-                      std::size_t y, std::size_t width, float* row, Weighted& sum) {
-    const float step = source.step();
-    if (rule.aggregation == Aggregation::mean && rule.values == WarpedValues::by_type) {
+  /// True where rows count as they are blended from rows of the frame; else their values are made
+  /// first.
+  static bool stays_blended(const MergeSource<T>& source, const MergeRule& rule) {
+    if (rule.aggregation != Aggregation::mean) return false;
+    return rule.values == WarpedValues::by_type ||
+           (rule.values == WarpedValues::whole && source.is_plain());
+  }
+  /// What values have beside those of their blended rows.
+  static float offset_of(const MergeSource<T>& source, const MergeRule& rule) {
+    return stays_blended(source, rule) ? source.offset() : 0.0F;
+  }
+
+  /// A row of a warped source. Values that have to be made are made in `row`, by way of `spare`.
+  static BlendedRow blended_row(const MergeSource<T>& source, const MergeRule& rule,
+                                RowWarper<T>& warper, std::size_t y, std::size_t width, float* row,
+                                float* spare) {
+    if (stays_blended(source, rule)) {
       const auto taps = warper.taps(y);
-      sum.add(taps.upper, step * (1.0F - taps.weight));
-      if (taps.lower != nullptr) sum.add(taps.lower, step * taps.weight);
-      sum.offset += source.offset();
-      return;
+      const float* lower = taps.lower == nullptr ? taps.upper : taps.lower;
+      return {taps.upper, lower, taps.weight, source.step()};
     }
     const bool is_whole = rule.values == WarpedValues::whole;
     if (source.is_plain()) {
       warper(y, row, is_whole ? PixelRounding::truncate : PixelRounding::none);
     } else {
-      warper(y, row);
-      float_kernels().weighted_sum({&row, &step, 1, source.offset(), 1.0F}, width, row);
+      warper(y, spare);
+      const BlendedRow unscaled{spare, spare, 0.0F, source.step()};
+      float_kernels().merge({&unscaled, 1, false, source.offset()}, width, row);
       if (is_whole) float_kernels().truncate(row, width);
     }
     if (rule.values == WarpedValues::binary) {
       for (std::size_t x = 0; x < width; ++x) row[x] = row[x] == 0.0F ? 0.0F : 1.0F;
     }
-    sum.add(row, 1.0F);
+    return {row, row, 0.0F, 1.0F};
   }
 
   Pool<std::unique_ptr<Scratch>> scratch_;

@@ -54,8 +54,8 @@ class TemplateStack : public TemplateOf<float> {
  public:
   using TemplateOf::TemplateOf;
   /// Fills a row of a slot.
-  void store(Slot slot, std::size_t y, const WeightedRows& rows, float* /*weights*/) const {
-    float_kernels().weighted_sum(rows, extent().width, (*this)[slot].row(y));
+  void store(Slot slot, std::size_t y, const MergedRows& rows) const {
+    float_kernels().merge(rows, extent().width, (*this)[slot].row(y));
   }
 };
 
@@ -82,13 +82,16 @@ class CodedTemplate : public TemplateOf<std::int16_t> {
     return {std::floor((range_.lowest - scale_.offset) / scale_.step),
             std::ceil((range_.highest - scale_.offset) / scale_.step)};
   }
-  /// Fills a row of a slot. `weights` has room for as many numbers as there are rows.
-  void store(Slot slot, std::size_t y, const WeightedRows& rows, float* weights) const {
-    // Powers of two: steps cost no precision.
-    const float factor = rows.factor * inverse_step_;
-    for (std::size_t i = 0; i < rows.count; ++i) weights[i] = factor * rows.weights[i];
-    float_kernels().encode_sum(rows.rows, weights, rows.count, factor * rows.offset - zero_,
-                               extent().width, (*this)[slot].row(y));
+  /// Fills a row of a slot.
+  void store(Slot slot, std::size_t y, const MergedRows& rows) const {
+    float_kernels().merge_coded(coded(rows), extent().width, (*this)[slot].row(y));
+  }
+  /// Fills a row of all slots: of the aggregate with three merged rows, of the others with the
+  /// first two of these.
+  void store_slots(std::size_t y, const MergedRows& rows) const {
+    std::int16_t* const out[] = {(*this)[first_slot].row(y), (*this)[aggregate_slot].row(y),
+                                 (*this)[last_slot].row(y)};
+    float_kernels().merge_slots(coded(rows), inverse_step_, extent().width, out);
   }
 
  private:
@@ -98,6 +101,14 @@ class CodedTemplate : public TemplateOf<std::int16_t> {
     constexpr std::size_t page = 4096 / sizeof(std::int16_t);
     constexpr std::size_t distance = 21 * 64 / sizeof(std::int16_t);
     return (distance + page - extent.area() % page) % page;
+  }
+
+  /// Values become the numbers that stand for them. Steps are powers of two: that costs no
+  /// precision.
+  [[nodiscard]] MergedRows coded(MergedRows rows) const {
+    rows.factor *= inverse_step_;
+    rows.zero = -zero_;
+    return rows;
   }
 
   PixelRange range_;
