@@ -21,20 +21,6 @@ inline constexpr std::ptrdiff_t wide = 4;
 using Wide = float __attribute__((vector_size(4 * wide)));
 using WideInts = std::int32_t __attribute__((vector_size(4 * wide)));
 
-/// The values from number `first` of `left` on, and then those of `right`.
-template <int first>
-inline __attribute__((always_inline)) Wide joined(const Wide& left, const Wide& right) {
-  constexpr int i = first;
-#if defined(__AVX512F__)
-  return __builtin_shufflevector(left, right, i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6, i + 7,
-                                 i + 8, i + 9, i + 10, i + 11, i + 12, i + 13, i + 14, i + 15);
-#elif defined(__AVX2__)
-  return __builtin_shufflevector(left, right, i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6, i + 7);
-#else
-  return __builtin_shufflevector(left, right, i, i + 1, i + 2, i + 3);
-#endif
-}
-
 #if !defined(__AVX2__)
 /// `value` brought into [-limit, limit].
 inline __attribute__((always_inline)) Wide limited(const Wide& value, float limit) {

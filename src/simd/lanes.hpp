@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -64,6 +65,15 @@ inline void finish_streams() {
 #if defined(__SSE2__)
   _mm_sfence();
 #endif
+}
+
+/// The lanes from number `first` of `left` on, and then those of `right`.
+template <int first, class Lanes>
+inline __attribute__((always_inline)) Lanes joined(const Lanes& left, const Lanes& right) {
+  return [&]<int... lane>(std::integer_sequence<int, lane...>) __attribute__((always_inline)) {
+    return __builtin_shufflevector(left, right, (first + lane)...);
+  }
+  (std::make_integer_sequence<int, sizeof(Lanes) / sizeof(left[0])>{});
 }
 
 /// `chosen` where `mask` is set, else `other`. Both are numbers or not, as they are.

@@ -113,7 +113,7 @@ void blend_columns(const T* row, std::size_t n, float weight, float* out) {
   std::size_t x = 0;
   const auto eight = [&] __attribute__((always_inline)) {
     const Floats next = floats_at(row + x + 8);
-    const Floats right = __builtin_shufflevector(here, next, 1, 2, 3, 4, 5, 6, 7, 8);
+    const Floats right = joined<1>(here, next);
     store(blend(here, right, weight), out + x);
     here = next;
     x += 8;

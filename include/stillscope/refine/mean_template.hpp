@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
 #include "stillscope/core/executor.hpp"
+#include "stillscope/core/rows.hpp"
 #include "stillscope/core/view.hpp"
 #include "stillscope/refine/area.hpp"
 #include "stillscope/refine/coverage.hpp"
@@ -86,12 +88,20 @@ class MeanTemplate {
 
  private:
   static constexpr std::size_t rows_per_band = 32;
+  // Rows of several frames in turn are nothing that processors foresee.
+  static constexpr std::size_t rows_ahead = 3;
 
   template <Pixel T>
   struct Source {
     FrameView<const T> view;
     Translation translation;
     Area area;
+
+    /// True where columns stay where they are.
+    [[nodiscard]] bool is_unmoved() const {
+      const AxisTaps& columns = translation.columns();
+      return columns.offset == 0 && columns.weight == 0.0F;
+    }
   };
 
   template <Pixel T>
@@ -114,12 +124,19 @@ class MeanTemplate {
         if (row < source.area.top || row >= source.area.bottom) continue;
         const AxisTaps& axis = source.translation.rows();
         const auto add = [&](std::ptrdiff_t from, float weight) {
+          weights[taps] = weight;
+          if constexpr (std::is_same_v<T, float>) {
+            if (source.is_unmoved()) {
+              rows[taps++] = source.view.row(static_cast<std::size_t>(from));
+              expect_row(source.view, static_cast<std::size_t>(from) + rows_ahead);
+              return;
+            }
+          }
           const std::size_t slot = 2 * i + static_cast<std::size_t>(from % 2);
           float* blended = scratch.data() + slot * stride;
           if (held[slot] != from) blend(source, static_cast<std::size_t>(from), blended);
           held[slot] = from;
-          rows[taps] = blended;
-          weights[taps++] = weight;
+          rows[taps++] = blended;
         };
         add(row + axis.offset, 1.0F - axis.weight);
         if (axis.weight != 0.0F) add(row + axis.offset + 1, axis.weight);
@@ -137,6 +154,7 @@ class MeanTemplate {
     const AxisTaps& columns = source.translation.columns();
     const T* from = source.view.row(y) + source.area.left + columns.offset;
     float* to = out + source.area.left;
+    expect_row(source.view, y + rows_ahead);
     if (columns.weight == 0.0F) {
       pixel_kernels<T>().to_float(from, source.area.width(), to);
     } else {
