@@ -171,14 +171,18 @@ void merge_as(const MergedRows& in, std::size_t n, Out* out) {
       [&](std::size_t x) { out[x] = as_stored(value(x, 0.0F), out); });
 }
 
+template <class Out, bool is_whole>
+void merge_some(const MergedRows& in, std::size_t n, Out* out) {
+  const auto merge_rows = in.count == 1   ? merge_as<Out, is_whole, 1>
+                          : in.count == 2 ? merge_as<Out, is_whole, 2>
+                          : in.count == 3 ? merge_as<Out, is_whole, 3>
+                                          : merge_as<Out, is_whole, 0>;
+  merge_rows(in, n, out);
+}
+
 template <class Out>
 void merge(const MergedRows& in, std::size_t n, Out* out) {
-  const auto merge_some = in.is_whole     ? merge_as<Out, true, 0>
-                          : in.count == 1 ? merge_as<Out, false, 1>
-                          : in.count == 2 ? merge_as<Out, false, 2>
-                          : in.count == 3 ? merge_as<Out, false, 3>
-                                          : merge_as<Out, false, 0>;
-  merge_some(in, n, out);
+  (in.is_whole ? merge_some<Out, true> : merge_some<Out, false>)(in, n, out);
 }
 
 template <bool is_whole>

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
@@ -94,8 +95,11 @@ class TemplateMerger {
     begin_sources(sources, begin, end, scratch);
     const bool is_mean = rule.aggregation == Aggregation::mean;
     const bool is_whole = is_mean && rule.values == WarpedValues::whole;
-    const bool fills_at_once =
-        std::is_same_v<Template, CodedTemplate> && merged.slots() > 1 && are_three(sources, rule);
+    std::size_t last = 0;
+    if (std::is_same_v<Template, CodedTemplate> && merged.slots() > 1) {
+      last = last_of_three(sources, rule);
+    }
+    const bool fills_at_once = last > 0;
     float offset = 0.0F;
     for (const MergeSource<T>& source : sources) {
       if (source.is_merged) offset += offset_of(source, rule);
@@ -117,6 +121,7 @@ class TemplateMerger {
                            is_mean ? rule.factor : 1.0F};
       if constexpr (std::is_same_v<Template, CodedTemplate>) {
         if (fills_at_once) {
+          std::swap(scratch.merged[1], scratch.merged[last]);
           merged.store_slots(y, all);
           continue;
         }
@@ -125,17 +130,20 @@ class TemplateMerger {
     }
   }
 
-  /// True for three frames of which the first two fill the other slots, as most templates have.
-  static bool are_three(const std::vector<MergeSource<T>>& sources, const MergeRule& rule) {
-    if (sources.size() != 3 || rule.aggregation != Aggregation::mean) return false;
-    for (std::size_t i = 0; i < 3; ++i) {
-      const MergeSource<T>& source = sources[i];
+  /// Of three frames, the first of which fills the first slot, as most templates have: which of the
+  /// others fills the last one. 0: the sources are not such.
+  static std::size_t last_of_three(const std::vector<MergeSource<T>>& sources,
+                                   const MergeRule& rule) {
+    if (sources.size() != 3) return 0;
+    for (const MergeSource<T>& source : sources) {
+      const bool is_first = &source == &sources.front();
       if (!source.is_merged || !source.is_plain() || !stays_blended(source, rule) ||
-          source.is_first != (i == 0) || source.is_last != (i == 1)) {
-        return false;
+          source.is_first != is_first) {
+        return 0;
       }
     }
-    return true;
+    if (sources[0].is_last || sources[1].is_last == sources[2].is_last) return 0;
+    return sources[1].is_last ? 1 : 2;
   }
 
   /// The highest values become the only row.
