@@ -43,7 +43,8 @@ void check_out(const MovieView<const T>& movie, const MovieView<T>& out) {
   }
 }
 
-/// A movie that no cache holds is stored past them: twice as fast, and nobody loses what they held.
+/// A movie of floats that is large beside the caches is stored past them: a third less time
+/// (measured for 480x752 float32), and nobody loses what they held.
 template <Pixel T>
 RowStores row_stores(const MovieView<T>& out) {
   constexpr std::size_t cached = std::size_t{8} << 20;  // [bytes]

@@ -39,8 +39,10 @@ class FrameWarper {
              RowStores stores) {
     const PixelRounding rounding = pixel_rounding<T>(settings.rounding);
     const bool in_place = out.has_contiguous_rows();
-    if (!in_place) pixels_.resize(extent.width);
-    if (!in_place) stores = RowStores::cached;
+    if (!in_place) {
+      pixels_.resize(extent.width);
+      stores = RowStores::cached;
+    }
     for (std::size_t y = 0; y < extent.height; ++y) {
       warper(y, in_place ? out.row(y) : pixels_.data(), rounding, stores);
       if (in_place) continue;

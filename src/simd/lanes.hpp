@@ -41,32 +41,6 @@ inline __attribute__((always_inline)) void store(const Vector& vector, T* to) {
   __builtin_memcpy(to, &vector, sizeof(Vector));
 }
 
-/// Past the caches where the processor can, to an address aligned to the vector's size.
-template <class Vector, class T>
-inline __attribute__((always_inline)) void stream(const Vector& vector, T* to) {
-#if defined(__AVX2__)
-  __m256i parts[sizeof(Vector) / 32];
-  __builtin_memcpy(parts, &vector, sizeof vector);
-  for (const __m256i& part : parts) {
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(to) + (&part - parts), part);
-  }
-#elif defined(__SSE2__)
-  __m128i parts[sizeof(Vector) / 16];
-  __builtin_memcpy(parts, &vector, sizeof vector);
-  for (const __m128i& part : parts) {
-    _mm_stream_si128(reinterpret_cast<__m128i*>(to) + (&part - parts), part);
-  }
-#else
-  store(vector, to);
-#endif
-}
-
-inline void finish_streams() {
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
-}
-
 /// The lanes from number `first` of `left` on, and then those of `right`.
 template <int first, class Lanes>
 inline __attribute__((always_inline)) Lanes joined(const Lanes& left, const Lanes& right) {

@@ -12,6 +12,7 @@
 #include "merge.hpp"
 #include "pool.hpp"
 #include "sample.hpp"
+#include "streams.hpp"
 
 namespace stillscope {
 namespace {

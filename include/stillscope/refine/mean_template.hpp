@@ -88,7 +88,6 @@ class MeanTemplate {
 
  private:
   static constexpr std::size_t rows_per_band = 32;
-  // Rows of several frames in turn are nothing that processors foresee.
   static constexpr std::size_t rows_ahead = 3;
 
   template <Pixel T>

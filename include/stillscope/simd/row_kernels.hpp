@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "stillscope/core/pixel.hpp"
+#include "stillscope/simd/merged_rows.hpp"
 
 namespace stillscope {
 
@@ -57,33 +58,6 @@ struct PoolAxis {
   const std::int32_t* first;  ///< First pixel of each cell.
   std::size_t stride;         ///< Weights a cell; a multiple of 8.
   const float* weights;       ///< weights[cell * stride + k]: share of pixel first[cell] + k.
-};
-
-/// The rows whose weighted sum is wanted: factor (offset + sum of weights[i] rows[i]).
-struct WeightedRows {
-  const float* const* rows;
-  const float* weights;
-  std::size_t count;
-  float offset;
-  float factor;
-};
-
-/// A row of a moved frame: upper + weight (lower - upper), in units of `unit`.
-struct BlendedRow {
-  const float* upper;
-  const float* lower;  ///< `upper` where `weight` is 0.
-  float weight;
-  float unit;
-};
-
-/// Rows that are merged into one: factor (offset + sum of unit value) + zero.
-struct MergedRows {
-  const BlendedRow* rows;
-  std::size_t count;  ///< At least 1.
-  bool is_whole;      ///< Values are cut off toward zero before they count.
-  float offset = 0.0F;
-  float factor = 1.0F;
-  float zero = 0.0F;
 };
 
 /// A row of a frame beside what a template, interpolated between its pixels, predicts of it. What
