@@ -86,7 +86,7 @@ def estimate_motion(
     mask: Any = None,
     brightness: bool = True,
     robust: float = 3.0,
-    highpass: float = 16.0,
+    highpass: float = 8.0,
     lowpass: float = 1.0,
     nonrigid: bool | str = False,
     spacing: float = 75.0,

@@ -31,7 +31,7 @@ struct RefineSettings {
   /// Residuals count no more than this many standard deviations; 0: as they are.
   double robust = 3.0;
   /// What is smoother than about this [px], as vignettes are, tells no motion; 0: all does.
-  double highpass = 16.0;
+  double highpass = 8.0;
   /// Nor does what is finer than about this [px], which is noise; 0: all does.
   double lowpass = 1.0;
 };

@@ -40,8 +40,8 @@ FLAGS = {
     ),
     "low_confidence": Flag(
         "another place on the template suits it nearly as well",
-        'The template has little structure finer than 16 px: try preset="miniscope" (one photon) '
-        'or preset="2p"; else highpass=32, or highpass=0 for a scene without vignette.',
+        'The template has little structure finer than 8 px: try preset="miniscope" (one photon) '
+        'or preset="2p"; else highpass=24, or highpass=0 for a scene without vignette.',
     ),
     "at_limit": Flag(
         "further away than max_shift allows",
