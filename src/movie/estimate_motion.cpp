@@ -240,10 +240,13 @@ class MotionEstimator {
   /// Looks at a chunk's frames; their share in the plain mean.
   void look(const MovieView<const T>& view, std::size_t begin) {
     constexpr std::size_t group = MeanTemplate::group;
+    const std::size_t batch = MeanTemplate::batch(executor_);
     FrameCopies<T> copies;
     for (std::size_t first = 0; first < view.size(); first += group) {
       const std::size_t end = std::min(first + group, view.size());
-      if (filtered_ == nullptr) watch_.look(view.frames(first, end), begin + first, executor_);
+      if (filtered_ == nullptr && first % batch == 0) {
+        watch_.look(view, first, std::min(first + batch, view.size()), begin, executor_);
+      }
       copies.clear();
       std::vector<RegisteredFrame<T>> frames;
       for (std::size_t i = first; i < end; ++i) {

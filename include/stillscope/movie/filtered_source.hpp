@@ -72,7 +72,7 @@ class FilteredSource final : public FilteredMovie {
     const MovieView<const T> view = movie_.read(begin, end);
     const std::size_t area = extent().area();
     block_.reserve((end - begin) * area);
-    watch_.look(view, begin, executor_);
+    watch_.look(view, 0, view.size(), begin, executor_);
     executor_.for_each(end - begin, [&](std::size_t i) {
       auto filter = pool_.take([&] { return std::make_unique<FrameFilter>(extent(), settings_); });
       const FrameStatistics& frame = statistics()[begin + i];

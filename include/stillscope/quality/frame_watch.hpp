@@ -23,19 +23,22 @@ class FrameWatch {
   /// Of the frames that have been looked at.
   [[nodiscard]] std::span<const FrameStatistics> statistics() const { return statistics_; }
 
-  /// Looks at frames from `begin` on, which follow on the last ones; those of a later reading are
-  /// known.
-  void look(const MovieView<const T>& frames, std::size_t begin, const Executor& executor) {
-    const std::size_t end = begin + frames.size();
-    if (end <= seen_) return;
-    executor.for_each(frames.size(), [&](std::size_t i) {
+  /// Looks at frames [first, last) of a run whose first frame is the movie's `begin`; they follow on
+  /// the last ones. Those of a later reading are known.
+  void look(const MovieView<const T>& run, std::size_t first, std::size_t last, std::size_t begin,
+            const Executor& executor) {
+    if (begin + last <= seen_) return;
+    executor.for_each(last - first, [&](std::size_t i) {
+      const std::size_t frame = first + i;
       FrameView<const T> before;
-      if (i > 0) before = frames[i - 1];
-      if (i == 0 && begin > 0) before = FrameView<const T>(last_.data(), frames.extent());
-      statistics_[begin + i] = frame_statistics<T>(frames[i], begin + i > 0 ? &before : nullptr);
+      if (frame > 0) before = run[frame - 1];
+      if (frame == 0 && begin > 0) before = FrameView<const T>(last_.data(), run.extent());
+      statistics_[begin + frame] =
+          frame_statistics<T>(run[frame], begin + frame > 0 ? &before : nullptr);
     });
-    keep(frames[frames.size() - 1]);
-    seen_ = end;
+    seen_ = begin + last;
+    // What follows may be another run.
+    if (last == run.size()) keep(run[last - 1]);
   }
 
   template <class Archive>

@@ -36,6 +36,11 @@ class MeanTemplate {
  public:
   /// Frames a group.
   static constexpr std::size_t group = 8;
+  /// Frames that are worked on before they are added: whole groups, enough for all threads, and few
+  /// enough to be in the caches still.
+  static std::size_t batch(const Executor& executor) {
+    return group * std::max<std::size_t>(1, executor.concurrency() / 2);
+  }
 
   explicit MeanTemplate(Extent extent) : extent_(extent), sums_(extent.area()), coverage_(extent) {
     clear();

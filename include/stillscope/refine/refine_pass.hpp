@@ -58,7 +58,7 @@ class RefinePass {
   void operator()(const MovieView<const T>& frames, std::span<FrameState> states,
                   MeanTemplate& next, const Executor& executor) {
     constexpr std::size_t group = MeanTemplate::group;
-    const std::size_t batch = group * std::max<std::size_t>(1, executor.concurrency() / 2);
+    const std::size_t batch = MeanTemplate::batch(executor);
     for (std::size_t begin = 0; begin < frames.size(); begin += batch) {
       const std::size_t end = std::min(begin + batch, frames.size());
       std::vector<std::unique_ptr<Scratch>> held(end - begin);
