@@ -23,8 +23,8 @@ class FrameWatch {
   /// Of the frames that have been looked at.
   [[nodiscard]] std::span<const FrameStatistics> statistics() const { return statistics_; }
 
-  /// Looks at frames [first, last) of a run whose first frame is the movie's `begin`; they follow on
-  /// the last ones. Those of a later reading are known.
+  /// Looks at frames [first, last) of a run whose first frame is the movie's `begin`; they follow
+  /// on the last ones. Those of a later reading are known.
   void look(const MovieView<const T>& run, std::size_t first, std::size_t last, std::size_t begin,
             const Executor& executor) {
     if (begin + last <= seen_) return;
