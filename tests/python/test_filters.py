@@ -11,7 +11,7 @@ from stillscope.simulate import simulate_movie
 
 # Grey levels of 0 to 255: float32 against float64 sums of the same taps. Measured 6.0e-5.
 SAME = 2e-4
-# px, RMS against the known motion. Measured at least 2.42 with the default, where a pattern holds
+# px, RMS against the known motion. Measured at least 1.25 with the default, where a pattern holds
 # the estimate, and 0.0118 with the preset; 0.0104 with it without a pattern or under a vignette,
 # which costs the preset without a background 0.135.
 HELD = 1.0

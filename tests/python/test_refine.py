@@ -80,7 +80,7 @@ def test_simulated_recordings(seed):
     frames, displacement = simulate_movie(seed=seed)
     refined = error_of(stillscope.estimate_motion(frames).shifts, displacement)[0]
     tree = error_of(stillscope.estimate_motion(frames, refine=0).shifts, displacement)[0]
-    assert refined <= 0.03  # px; measured 0.0034 to 0.0039, the tree 0.14 to 0.29
+    assert refined <= 0.03  # px; measured 0.0030 to 0.0037, the tree 0.14 to 0.29
     assert refined <= tree
 
 
