@@ -21,9 +21,8 @@ struct IntegerProducts {
   using Sums = Ints;
   using Offset = std::int32_t;
   static constexpr std::size_t lanes = 16;
-  static inline __attribute__((always_inline)) void add(Sums& sums, const Shorts& a,
-                                                        const Shorts& b) {
-    sums += multiply_add_pairs(a, b);
+  static inline __attribute__((always_inline)) Ints product(const Shorts& a, const Shorts& b) {
+    return multiply_add_pairs(a, b);
   }
 };
 
@@ -66,9 +65,8 @@ struct Products<std::int16_t> : IntegerProducts {  // src fits as it is
 struct FloatProducts {
   using Sums = Floats;
   static constexpr std::size_t lanes = 8;
-  static inline __attribute__((always_inline)) void add(Sums& sums, const Floats& a,
-                                                        const Floats& b) {
-    sums += a * b;
+  static inline __attribute__((always_inline)) Floats product(const Floats& a, const Floats& b) {
+    return a * b;
   }
 };
 
@@ -95,14 +93,30 @@ struct Products<double> : FloatProducts {
 };
 
 /// Sums in lanes, added to `totals` at the end: nine, or one in `rows` parts that do not wait for
-/// one another. Integers go on to 64 bits before they could overflow.
-template <Pixel T, bool is_window, std::size_t rows>
+/// one another. Integers go on to 64 bits before they could overflow. `is_wide`: 16-bit integers
+/// whose products (in pairs) fill 32 bits, so that these are summed in halves.
+template <Pixel T, bool is_window, std::size_t rows, bool is_wide>
 class LaneSums {
  public:
   static constexpr std::size_t count = is_window ? 9 : rows;
 
   /// `safe_products`: that many (pairs of) products fit a 32-bit lane.
-  explicit LaneSums(std::size_t safe_products) : safe_products_(safe_products) {}
+  explicit LaneSums(std::size_t safe_products)
+      : safe_products_(is_wide ? safe_halves : safe_products) {}
+
+  template <class Lanes>
+  inline __attribute__((always_inline)) void add(std::size_t k, const Lanes& a, const Lanes& b) {
+    const auto product = Products<T>::product(a, b);
+    if constexpr (is_wide) {
+      // The largest pair, 2^31, is one more than 32 bits hold, and the smallest far from the least
+      // that they do: less 2^16 both fit.
+      const UnsignedInts less = reinterpret_cast<UnsignedInts>(product) - (1U << half_bits);
+      lanes[k] += reinterpret_cast<Ints>(less & 0xFFFFU);
+      high_[k] += reinterpret_cast<Ints>(less) >> half_bits;
+    } else {
+      lanes[k] += product;
+    }
+  }
 
   /// How many of `wanted` steps of `products` products a lane may be taken; at least 1.
   inline __attribute__((always_inline)) std::size_t room(std::size_t wanted, std::size_t products) {
@@ -113,6 +127,7 @@ class LaneSums {
       const std::size_t free = (safe_products_ - products_) / products;
       const std::size_t taken = wanted < free ? wanted : free;
       products_ += taken * products;
+      if constexpr (is_wide) less_ += taken * (is_window ? rows : 1);
       return taken;
     }
   }
@@ -128,7 +143,10 @@ class LaneSums {
     } else {
       widen();
       for (std::size_t k = 0; k < count; ++k) {
-        for (int i = 0; i < 4; ++i) totals[is_window ? k : 0] += wide_[k][i];
+        std::int64_t sum = 0;
+        for (int i = 0; i < 4; ++i) sum += wide_[k][i];
+        if constexpr (is_wide) sum += static_cast<std::int64_t>(8 * less_ << half_bits);
+        totals[is_window ? k : 0] += sum;
       }
     }
   }
@@ -136,10 +154,19 @@ class LaneSums {
   typename Products<T>::Sums lanes[count] = {};
 
  private:
+  static constexpr int half_bits = 16;
+  static constexpr std::size_t safe_halves = std::size_t{1} << 15;
+
   inline __attribute__((always_inline)) void widen() {
     for (std::size_t k = 0; k < count; ++k) {
       add_widened(lanes[k], wide_[k]);
       lanes[k] = Ints{};
+      if constexpr (is_wide) {
+        Longs high{};
+        add_widened(high_[k], high);
+        wide_[k] += high << half_bits;
+        high_[k] = Ints{};
+      }
     }
     products_ = 0;
   }
@@ -147,6 +174,8 @@ class LaneSums {
   Longs wide_[count] = {};
   std::size_t safe_products_;
   std::size_t products_ = 0;
+  Ints high_[is_wide ? count : 1] = {};
+  std::size_t less_ = 0;  // by how often 2^16 a lane is too small
 };
 
 /// Rows of dst, and the rows of src that lie under them, one more above and below. Rows that are
@@ -213,15 +242,15 @@ inline __attribute__((always_inline)) void add_columns(const RowBlock<T, rows>& 
 #pragma GCC unroll 3
           for (std::size_t i = 0; i < 3; ++i) {
             if (j < i || j - i >= rows) continue;
-            P::add(sums.lanes[3 * i], dst[j - i], left);
-            P::add(sums.lanes[3 * i + 1], dst[j - i], centre);
-            P::add(sums.lanes[3 * i + 2], dst[j - i], right);
+            sums.add(3 * i, dst[j - i], left);
+            sums.add(3 * i + 1, dst[j - i], centre);
+            sums.add(3 * i + 2, dst[j - i], right);
           }
         }
       } else {
 #pragma GCC unroll 8
         for (std::size_t r = 0; r < rows; ++r) {
-          P::add(sums.lanes[r], dst[r], P::src_at(block.src[r + 1] + src_x + x + 1, src_offset));
+          sums.add(r, dst[r], P::src_at(block.src[r + 1] + src_x + x + 1, src_offset));
         }
       }
     }
@@ -280,7 +309,7 @@ class ColumnRuns {
 };
 
 /// A block of rows, added to `totals`.
-template <Pixel T, bool is_window, std::size_t rows>
+template <Pixel T, bool is_window, std::size_t rows, bool is_wide>
 void add_block(const CorrelationBand<T>& band, const ColumnRuns<Products<T>::lanes>& runs,
                std::size_t row, ProductSum<T>* totals) {
   using P = Products<T>;
@@ -301,7 +330,7 @@ void add_block(const CorrelationBand<T>& band, const ColumnRuns<Products<T>::lan
   block.dst_ahead = band.dst_ahead;
   block.src_ahead = band.src_ahead;
   seam.dst_ahead = seam.src_ahead = 0;
-  LaneSums<T, is_window, rows> sums(band.safe_products);
+  LaneSums<T, is_window, rows, is_wide> sums(band.safe_products);
   for (const auto& run : runs) {
     if (run.used < P::lanes) {
       add_columns<T, is_window, rows, true>(run.is_at_seam ? seam : block, run.dst, run.src,
@@ -317,8 +346,7 @@ void add_block(const CorrelationBand<T>& band, const ColumnRuns<Products<T>::lan
   sums.add_to(totals);
 }
 
-/// One product at a time: for rows too short for registers, and for integers so far from their
-/// offsets that 32 bits do not hold a product.
+/// One product at a time: for rows too short for registers.
 template <Pixel T, bool is_window>
 void correlate_plainly(const CorrelationBand<T>& band, ProductSum<T>* totals) {
   using Sum = ProductSum<T>;
@@ -344,20 +372,27 @@ void correlate_plainly(const CorrelationBand<T>& band, ProductSum<T>* totals) {
   }
 }
 
+constexpr std::size_t block_rows = 4;
+
+template <Pixel T, bool is_window, bool is_wide>
+void correlate_blocks(const CorrelationBand<T>& band, ProductSum<T>* totals) {
+  const ColumnRuns<Products<T>::lanes> runs(band.width, band.first);
+  std::size_t row = 0;
+  for (; row + block_rows <= band.rows; row += block_rows) {
+    add_block<T, is_window, block_rows, is_wide>(band, runs, row, totals);
+  }
+  for (; row < band.rows; ++row) add_block<T, is_window, 1, is_wide>(band, runs, row, totals);
+}
+
 template <Pixel T, bool is_window>
 void correlate(const CorrelationBand<T>& band, ProductSum<T>* totals) {
-  constexpr std::size_t block = 4;
-  using Runs = ColumnRuns<Products<T>::lanes>;
-  if (band.width < Runs::reach || (sizeof(T) == 2 && band.safe_products < block)) {
+  if (band.width < ColumnRuns<Products<T>::lanes>::reach) {
     correlate_plainly<T, is_window>(band, totals);
-    return;
+  } else if (sizeof(T) == 2 && band.safe_products < block_rows) {
+    correlate_blocks<T, is_window, sizeof(T) == 2>(band, totals);
+  } else {
+    correlate_blocks<T, is_window, false>(band, totals);
   }
-  const Runs runs(band.width, band.first);
-  std::size_t row = 0;
-  for (; row + block <= band.rows; row += block) {
-    add_block<T, is_window, block>(band, runs, row, totals);
-  }
-  for (; row < band.rows; ++row) add_block<T, is_window, 1>(band, runs, row, totals);
 }
 
 }  // namespace

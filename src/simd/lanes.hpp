@@ -23,6 +23,7 @@ namespace {
 
 using Floats = float __attribute__((vector_size(32)));
 using Ints = std::int32_t __attribute__((vector_size(32)));
+using UnsignedInts = std::uint32_t __attribute__((vector_size(32)));
 using Shorts = std::int16_t __attribute__((vector_size(32)));
 using UnsignedShorts = std::uint16_t __attribute__((vector_size(32)));
 using Longs = std::int64_t __attribute__((vector_size(32)));
@@ -156,7 +157,7 @@ inline __attribute__((always_inline)) void store_ints(const Ints& a, const Ints&
 #endif
 }
 
-/// a[2i] b[2i] + a[2i + 1] b[2i + 1] in 32 bits.
+/// a[2i] b[2i] + a[2i + 1] b[2i + 1] in 32 bits, modulo 2^32.
 inline __attribute__((always_inline)) Ints multiply_add_pairs(const Shorts& a, const Shorts& b) {
 #if defined(__AVX2__)
   return reinterpret_cast<Ints>(
@@ -173,7 +174,11 @@ inline __attribute__((always_inline)) Ints multiply_add_pairs(const Shorts& a, c
   return result;
 #else
   Ints result;
-  for (int i = 0; i < 8; ++i) result[i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
+  // The largest sum is one more than 32 bits hold, and wraps as it does above.
+  const auto product = [&](int k) { return static_cast<std::uint32_t>(a[k] * b[k]); };
+  for (int i = 0; i < 8; ++i) {
+    result[i] = static_cast<std::int32_t>(product(2 * i) + product(2 * i + 1));
+  }
   return result;
 #endif
 }

@@ -23,9 +23,10 @@ template <Pixel T>
 struct Rows {
   std::vector<T> memory;
   std::vector<const T*> rows;
+  std::size_t width;
 
-  Rows(std::size_t count, std::size_t width, double low, double high, test::Random& random)
-      : memory((count + 1) * (width + 3)) {
+  Rows(std::size_t count, std::size_t row_width, double low, double high, test::Random& random)
+      : memory((count + 1) * (row_width + 3)), width(row_width) {
     for (T& pixel : memory) pixel = test::as_pixel<T>(random.uniform(low, high));
     for (std::size_t r = 0; r < count; ++r) {
       const std::size_t place = r % 3 == 2 ? r - 1 : count - r;
@@ -48,9 +49,22 @@ class Checker {
 
   /// A band of `count` rows of `width` pixels from column `first` of the source on.
   void operator()(std::size_t count, std::size_t width, std::size_t first) {
-    const Rows<T> dst(count, width, dst_.offset - dst_.reach, dst_.offset + dst_.reach, random_);
-    const Rows<T> src(count + 2, width, src_.offset - src_.reach, src_.offset + src_.reach,
-                      random_);
+    check({count + 2, width, src_.offset - src_.reach, src_.offset + src_.reach, random_},
+          {count, width, dst_.offset - dst_.reach, dst_.offset + dst_.reach, random_}, first);
+  }
+  /// The same, all pixels equal.
+  void all(double pixel, std::size_t count, std::size_t width, std::size_t first) {
+    check({count + 2, width, pixel, pixel, random_}, {count, width, pixel, pixel, random_}, first);
+  }
+
+  /// The largest share by which floats missed.
+  [[nodiscard]] double worst() const { return worst_; }
+  [[nodiscard]] bool is_good() const { return is_good_; }
+
+ private:
+  void check(const Rows<T>& src, const Rows<T>& dst, std::size_t first) {
+    const std::size_t count = dst.rows.size();
+    const std::size_t width = dst.width;
     // Signed sources are taken as they are, and so are bytes.
     constexpr bool is_signed = std::is_same_v<T, std::int16_t>;
     constexpr bool is_raw = sizeof(T) == 1;
@@ -88,17 +102,12 @@ class Checker {
           size += std::abs(a * b);
         }
       }
-      check(found[k], sum + static_cast<int>(1000 + k), size);
-      if (k == 4) check(point, sum + 500, size);
+      compare(found[k], sum + static_cast<int>(1000 + k), size);
+      if (k == 4) compare(point, sum + 500, size);
     }
   }
 
-  /// The largest share by which floats missed.
-  [[nodiscard]] double worst() const { return worst_; }
-  [[nodiscard]] bool is_good() const { return is_good_; }
-
- private:
-  void check(ProductSum<T> found, long double expected, double size) {
+  void compare(ProductSum<T> found, long double expected, double size) {
     const auto error = static_cast<double>(std::abs(static_cast<long double>(found) - expected));
     worst_ = std::max(worst_, error / (size + 2000.0));
     is_good_ = is_good_ && error <= tolerance<T> * (size + 2000.0);
@@ -153,13 +162,14 @@ TEMPLATE_TEST_CASE("Windows and points of any width are sums of products", "[win
 }
 
 // Registers hold so many products of 16-bit pixels before they are widened: from many to none,
-// where one at a time is summed.
+// where they are summed in halves.
 TEMPLATE_TEST_CASE("Sums of products stay exact however few a register holds", "[windows]",
                    std::uint16_t, std::int16_t) {
   const std::uint64_t seed = 142;
   CAPTURE(seed, instruction_set());
   test::Random random(seed);
-  for (const double reach : {30.0, 2000.0, 11585.0, 13000.0, 14000.0, 16383.0, 20000.0, 32767.0}) {
+  for (const double reach :
+       {30.0, 2000.0, 11585.0, 13000.0, 14000.0, 16383.0, 20000.0, 32767.0, 32768.0}) {
     const double middle = std::is_signed_v<TestType> ? 0.0 : 32768.0;
     Checker<TestType> checker({middle, reach}, {middle, reach}, random);
     for (const std::size_t width : {31, 32, 33, 64, 200, 1001}) {
@@ -178,6 +188,23 @@ TEST_CASE("Long rows of the brightest bytes do not overflow", "[windows]") {
   checker(4, 280001, 280000);
   checker(1, 300007, 17);
   CHECK(checker.is_good());
+}
+
+// A pair of products of the pixels furthest from their offset is one more than 32 bits hold; the
+// halves of 35,000 pairs are more than that, too.
+TEMPLATE_TEST_CASE("Long rows of 16-bit pixels furthest from their offsets do not overflow",
+                   "[windows]", std::uint16_t, std::int16_t) {
+  CAPTURE(instruction_set());
+  test::Random random(144);
+  constexpr bool is_signed = std::is_same_v<TestType, std::int16_t>;
+  constexpr double middle = is_signed ? 0.0 : 32768.0;
+  for (const double pixel : {middle - 32768.0, middle + 32767.0}) {
+    // As the offset is told: the pixels lie `reach` from it.
+    Checker<TestType> checker({middle, 32768.0}, {middle, 32768.0}, random);
+    checker.all(pixel, 1, 560007, 17);
+    checker.all(pixel, 4, 140001, 140000);
+    CHECK(checker.is_good());
+  }
 }
 
 }  // namespace
