@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "lanes.hpp"
+#include "pixel_lanes.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {

@@ -12,6 +12,7 @@
 #include "merge.hpp"
 #include "pool.hpp"
 #include "sample.hpp"
+#include "spread.hpp"
 #include "streams.hpp"
 
 namespace stillscope {
@@ -53,18 +54,6 @@ float centre(const T* row, std::size_t n, double offset, float* out) {
     energy += value * value;
   }
   return energy;
-}
-
-/// Eight pixels as floats.
-template <Pixel T>
-inline __attribute__((always_inline)) Floats floats_at(const T* from) {
-  if constexpr (std::is_same_v<T, float>) {
-    return load<Floats>(from);
-  } else if constexpr (std::is_same_v<T, double>) {
-    return __builtin_convertvector(load<Doubles>(from), Floats);
-  } else {
-    return __builtin_convertvector(ints_at(from), Floats);
-  }
 }
 
 template <Pixel T>
@@ -356,7 +345,8 @@ template <Pixel T>
 constexpr PixelKernels<T> pixel_set = {sum<T>,        range<T>,           centre<T>,
                                        pool_rows<T>,  correlate<T, true>, correlate<T, false>,
                                        to_float<T>,   blend_columns<T>,   add<T>,
-                                       blend_rows<T>, fit_row<T>,         halve<T>};
+                                       blend_rows<T>, fit_row<T>,         halve<T>,
+                                       spread<T>};
 
 }  // namespace
 

@@ -93,7 +93,7 @@ class MeanTemplate {
 
  private:
   static constexpr std::size_t rows_per_band = 32;
-  static constexpr std::size_t rows_ahead = 3;
+  static constexpr std::ptrdiff_t rows_ahead = 2;
 
   template <Pixel T>
   struct Source {
@@ -101,69 +101,52 @@ class MeanTemplate {
     Translation translation;
     Area area;
 
-    /// True where columns stay where they are.
-    [[nodiscard]] bool is_unmoved() const {
-      const AxisTaps& columns = translation.columns();
-      return columns.offset == 0 && columns.weight == 0.0F;
+    [[nodiscard]] bool covers(std::ptrdiff_t row) const {
+      return row >= area.top && row < area.bottom;
     }
   };
 
+  /// Rows [begin, end) of the sum. Each row of a frame is read once, and shared out to the two rows
+  /// that it counts in.
   template <Pixel T>
   void add_rows(const std::vector<Source<T>>& sources, std::size_t begin, std::size_t end,
                 AlignedBuffer<float>& scratch) {
-    const std::size_t stride = (extent_.width + 15) / 16 * 16;
-    // Two blended rows of each source, and their sum.
-    scratch.reserve((2 * group + 1) * stride);
-    float* total = scratch.data() + 2 * group * stride;
-    std::fill_n(scratch.data(), 2 * group * stride, 0.0F);
-    std::array<std::ptrdiff_t, 2 * group> held;  // which row of its frame each holds
-    held.fill(-1);
-    std::array<const float*, 2 * group> rows;
-    std::array<float, 2 * group> weights;
+    const std::size_t width = extent_.width;
+    scratch.reserve(2 * width);
+    float* total = scratch.data();
+    float* next = total + width;
+    std::fill_n(total, 2 * width, 0.0F);
+    for (const Source<T>& source : sources) {
+      const auto row = static_cast<std::ptrdiff_t>(begin);
+      if (source.covers(row)) spread(source, row, 0, total, nullptr);
+    }
     for (std::size_t y = begin; y < end; ++y) {
-      std::size_t taps = 0;
-      for (std::size_t i = 0; i < sources.size(); ++i) {
-        const Source<T>& source = sources[i];
-        const auto row = static_cast<std::ptrdiff_t>(y);
-        if (row < source.area.top || row >= source.area.bottom) continue;
-        const AxisTaps& axis = source.translation.rows();
-        const auto add = [&](std::ptrdiff_t from, float weight) {
-          weights[taps] = weight;
-          if constexpr (std::is_same_v<T, float>) {
-            if (source.is_unmoved()) {
-              rows[taps++] = source.view.row(static_cast<std::size_t>(from));
-              expect_row(source.view, static_cast<std::size_t>(from) + rows_ahead);
-              return;
-            }
-          }
-          const std::size_t slot = 2 * i + static_cast<std::size_t>(from % 2);
-          float* blended = scratch.data() + slot * stride;
-          if (held[slot] != from) blend(source, static_cast<std::size_t>(from), blended);
-          held[slot] = from;
-          rows[taps++] = blended;
-        };
-        add(row + axis.offset, 1.0F - axis.weight);
-        if (axis.weight != 0.0F) add(row + axis.offset + 1, axis.weight);
+      const auto row = static_cast<std::ptrdiff_t>(y);
+      for (const Source<T>& source : sources) {
+        const bool is_next = y + 1 < end && source.covers(row + 1);
+        if (source.translation.rows().weight != 0.0F && source.covers(row)) {
+          spread(source, row, 1, total, is_next ? next : nullptr);
+        } else if (is_next) {
+          spread(source, row + 1, 0, next, nullptr);
+        }
       }
-      if (taps == 0) continue;
-      float_kernels().weighted_sum({rows.data(), weights.data(), taps, 0.0F, 1.0F}, extent_.width,
-                                   total);
-      float_kernels().accumulate(total, extent_.width, sums_.data() + y * extent_.width);
+      float_kernels().accumulate(total, width, sums_.data() + y * width);
+      std::fill_n(total, width, 0.0F);
+      std::swap(total, next);
     }
   }
 
-  /// out = a row of the frame blended along the columns, where the frame is covered.
+  /// Adds the tap `tap` of a row to `sum`; and what it is to the row below, to `below`.
   template <Pixel T>
-  static void blend(const Source<T>& source, std::size_t y, float* out) {
-    const AxisTaps& columns = source.translation.columns();
-    const T* from = source.view.row(y) + source.area.left + columns.offset;
-    float* to = out + source.area.left;
-    expect_row(source.view, y + rows_ahead);
-    if (columns.weight == 0.0F) {
-      pixel_kernels<T>().to_float(from, source.area.width(), to);
-    } else {
-      pixel_kernels<T>().blend_columns(from, source.area.width(), columns.weight, to);
-    }
+  void spread(const Source<T>& source, std::ptrdiff_t row, int tap, float* sum, float* below) {
+    const AxisTaps& down = source.translation.rows();
+    const AxisTaps& along = source.translation.columns();
+    const auto from = static_cast<std::size_t>(row + down.offset + tap);
+    const SpreadRow<T> pixels{source.view.row(from) + source.area.left + along.offset, along.weight,
+                              tap == 0 ? 1.0F - down.weight : down.weight, 1.0F - down.weight,
+                              rows_ahead * source.view.row_stride()};
+    pixel_kernels<T>().spread(pixels, source.area.width(), sum + source.area.left,
+                              below == nullptr ? nullptr : below + source.area.left);
   }
 
   Extent extent_;

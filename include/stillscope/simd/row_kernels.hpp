@@ -104,6 +104,18 @@ struct FittedSums {
   double width[8];
 };
 
+/// A row of a frame whose blended pixels, pixels[x] + weight (pixels[x + 1] - pixels[x]), are shared
+/// out to two rows of a sum.
+template <Pixel T>
+struct SpreadRow {
+  const T* pixels;  ///< One more than are blended, where `weight` is not 0.
+  float weight;
+  float on_upper;
+  float on_lower;
+  /// Pixels from a row to one that will be read soon, to be fetched from memory meanwhile.
+  std::ptrdiff_t ahead;
+};
+
 /// A frame in float32 that is sampled between its pixels. It is padded by at least `sample_padding`
 /// px on every side with what lies outside it.
 struct SampledFrame {
@@ -229,6 +241,8 @@ struct PixelKernels {
   void (*fit_row)(const FittedRow<T>& row, std::size_t n, bool all, FittedSums* sums);
   /// out[x] = the mean of pixels 2x and 2x + 1 of both rows, less `offset`; n means.
   void (*halve)(const T* upper, const T* lower, std::size_t n, double offset, float* out);
+  /// upper += on_upper blended, and unless it is null lower += on_lower blended.
+  void (*spread)(const SpreadRow<T>& row, std::size_t n, float* upper, float* lower);
 };
 
 /// Kernels on rows of float32.
