@@ -26,16 +26,6 @@ template <Pixel T>
   return scratch.data();
 }
 
-/// Asks for a row that will be read soon, where there is one: rows of several frames in turn are
-/// nothing that processors foresee.
-template <Pixel T>
-void expect_row(const FrameView<const T>& frame, std::size_t y) {
-  if (y >= frame.height()) return;
-  constexpr std::size_t line = 64 / sizeof(T);
-  const T* row = frame.row(y);
-  for (std::size_t x = 0; x < frame.width(); x += line) __builtin_prefetch(row + x, 0, 2);
-}
-
 /// What a look at a frame of floats tells.
 struct FrameSummary {
   double mean = 0.0;  ///< Of the finite pixels; 0 where there is none.
