@@ -78,7 +78,6 @@ class TemplateMerger {
 
   struct Scratch {
     std::vector<RowWarper<T>> warpers;
-    std::vector<AlignedBuffer<T>> sums;  // of three planes
     AlignedBuffer<float> rows;
     std::vector<BlendedRow> merged;  // what counts in the aggregate
   };
@@ -92,7 +91,7 @@ class TemplateMerger {
     const std::size_t stride = (width + 15) / 16 * 16;
     scratch.rows.reserve((sources.size() + 1) * stride);
     float* spare = scratch.rows.data() + sources.size() * stride;
-    begin_sources(sources, begin, end, scratch);
+    begin_sources(sources, scratch);
     const bool is_mean = rule.aggregation == Aggregation::mean;
     const bool is_whole = is_mean && rule.values == WarpedValues::whole;
     std::size_t last = 0;
@@ -154,42 +153,15 @@ class TemplateMerger {
     rows.assign(1, {highest, highest, 0.0F, 1.0F});
   }
 
-  /// Makes the warpers ready for rows [begin, end) of the template.
-  static void begin_sources(const std::vector<MergeSource<T>>& sources, std::size_t begin,
-                            std::size_t end, Scratch& scratch) {
-    if (scratch.warpers.size() < sources.size()) {
-      scratch.warpers.resize(sources.size());
-      scratch.sums.resize(sources.size());
-    }
+  static void begin_sources(const std::vector<MergeSource<T>>& sources, Scratch& scratch) {
+    if (scratch.warpers.size() < sources.size()) scratch.warpers.resize(sources.size());
     for (std::size_t i = 0; i < sources.size(); ++i) {
       if (sources[i].count == 1) {
         scratch.warpers[i].begin(sources[i].planes[0], sources[i].translation, sources[i].zero());
       } else {
-        begin_sum(sources[i], begin, end, scratch.sums[i], scratch.warpers[i]);
+        scratch.warpers[i].begin(sources[i].planes, sources[i].translation, sources[i].zero());
       }
     }
-  }
-
-  /// Begins with the sum of a source's three planes, of as many rows as rows [begin, end) of the
-  /// template need: added a plane's run of rows at a time, as memory likes it.
-  static void begin_sum(const MergeSource<T>& source, std::size_t begin, std::size_t end,
-                        AlignedBuffer<T>& sums, RowWarper<T>& warper) {
-    const auto& [first, aggregate, last] = source.planes;
-    const auto row_at = [&](std::size_t y) {
-      const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(y) + source.translation.rows().offset;
-      return static_cast<std::size_t>(
-          std::clamp<std::ptrdiff_t>(row, 0, static_cast<std::ptrdiff_t>(first.height())));
-    };
-    const std::size_t from = row_at(begin);
-    const std::size_t to = row_at(end + 1);
-    const std::size_t width = first.width();
-    sums.reserve((to - from) * width);
-    for (std::size_t y = from; y < to; ++y) {
-      pixel_kernels<T>().add(first.row(y), aggregate.row(y), last.row(y), width,
-                             sums.data() + (y - from) * width);
-    }
-    warper.begin({sums.data(), {to - from, width}}, source.translation.from_row(from),
-                 source.zero());
   }
 
   /// True where rows count as they are blended from rows of the frame; else their values are made

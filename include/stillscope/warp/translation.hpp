@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -46,12 +47,6 @@ class Translation {
   }
 
   [[nodiscard]] Extent extent() const { return extent_; }
-  /// The same translation for frames of which the rows before `first` are not there.
-  [[nodiscard]] Translation from_row(std::size_t first) const {
-    Translation translation = *this;
-    translation.rows_.offset -= static_cast<std::ptrdiff_t>(first);
-    return translation;
-  }
   /// True where no output pixel has a sample inside the frame.
   [[nodiscard]] bool is_empty() const { return is_empty_; }
   [[nodiscard]] const AxisTaps& rows() const { return rows_; }
@@ -94,6 +89,7 @@ class RowWarper {
   void begin(const FrameView<const T>& frame, const Translation& translation, float fill,
              Border border = Border::constant) {
     frame_ = frame;
+    added_ = {};
     translation_ = translation;
     fill_ = fill;
     border_ = border;
@@ -103,6 +99,13 @@ class RowWarper {
     stride_ = (width + 15) / 16 * 16;
     blended_.reserve(2 * stride_);
     next_ = none;
+  }
+  /// The same of the sum of three planes with contiguous rows, which T holds.
+  void begin(const std::array<FrameView<const T>, 3>& planes, const Translation& translation,
+             float fill) {
+    begin(planes[0], translation, fill);
+    added_ = {planes[1], planes[2]};
+    gathered_.resize(frame_.width());
   }
 
   /// What a row of the moved frame is blended from: upper + weight (lower - upper), or `upper`
@@ -154,10 +157,18 @@ class RowWarper {
     const auto row = static_cast<std::size_t>(y);
     float* out = blended_.data() + row % 2 * stride_;
     if (y >= next_) {
-      blend_columns(contiguous_row(frame_, row, gathered_), out);
+      blend_columns(pixels(row), out);
       next_ = y + 1;
     }
     return out;
+  }
+
+  /// A row of the frame, or of the sum.
+  const T* pixels(std::size_t y) {
+    if (added_[0].data() == nullptr) return contiguous_row(frame_, y, gathered_);
+    pixel_kernels<T>().add(frame_.row(y), added_[0].row(y), added_[1].row(y), frame_.width(),
+                           gathered_.data());
+    return gathered_.data();
   }
 
   void blend_columns(const T* row, float* out) const {
@@ -196,6 +207,7 @@ class RowWarper {
   }
 
   FrameView<const T> frame_;
+  std::array<FrameView<const T>, 2> added_{};  // to the frame, where it is a sum
   Translation translation_;
   float fill_ = 0.0F;
   Border border_ = Border::constant;
