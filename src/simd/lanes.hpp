@@ -49,6 +49,14 @@ inline __attribute__((always_inline)) Lanes joined(const Lanes& left, const Lane
   (std::make_integer_sequence<int, sizeof(Lanes) / sizeof(left[0])>{});
 }
 
+/// a + w (b - a): equal neighbours give exactly themselves, so that flat integers do not truncate
+/// to the level below.
+template <class Lanes, class Weight>
+inline __attribute__((always_inline)) Lanes blend(const Lanes& a, const Lanes& b,
+                                                  const Weight& weight) {
+  return a + weight * (b - a);
+}
+
 /// `chosen` where `mask` is set, else `other`. Both are numbers or not, as they are.
 inline __attribute__((always_inline)) Floats choose(const Ints& mask, const Floats& chosen,
                                                     const Floats& other) {

@@ -12,14 +12,6 @@
 namespace stillscope {
 namespace {
 
-// a + w (b - a): equal neighbours give exactly themselves, so that flat integers do not truncate to
-// the level below.
-template <class Lanes, class Weight>
-inline __attribute__((always_inline)) Lanes blend(const Lanes& a, const Lanes& b,
-                                                  const Weight& weight) {
-  return a + weight * (b - a);
-}
-
 /// Toward zero. From 2^23 on floats are whole, and may not fit an integer.
 template <class Lanes>
 inline __attribute__((always_inline)) Lanes truncated(Lanes value) {

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "correlate.hpp"
+#include "deformed.hpp"
 #include "fit_row.hpp"
 #include "levels.hpp"
 #include "merge.hpp"
@@ -321,6 +322,20 @@ float highest(const float* row, std::size_t n) {
 #pragma omp simd reduction(max : value)
   for (std::size_t x = 0; x < n; ++x) value = row[x] > value ? row[x] : value;
   return value;
+}
+
+float dot(const float* a, const float* b, std::size_t n) {
+  Floats lanes[2] = {};
+  std::size_t x = 0;
+  for (; x + 16 <= n; x += 16) {
+    lanes[0] += load<Floats>(a + x) * load<Floats>(b + x);
+    lanes[1] += load<Floats>(a + x + 8) * load<Floats>(b + x + 8);
+  }
+  const Floats both = lanes[0] + lanes[1];
+  float sum = 0.0F;
+  for (int k = 0; k < 8; ++k) sum += both[k];
+  for (; x < n; ++x) sum += a[x] * b[x];
+  return sum;
 }
 
 void multiply_conjugate(const float* __restrict a, const float* __restrict b,

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// Sampling between the pixels of a frame, and what samples say of a displacement.
-///
-/// Included only by row_kernels.cpp. Nothing here has linkage.
+/// Sampling between the pixels of a frame. Included by row_kernels.cpp alone.
 #pragma once
 
 #include <cstddef>
@@ -363,92 +361,6 @@ void sample(const SampledRow& row, std::size_t n, float* out) {
   if (!row.is_calm) return sample_columns<is_cubic, false>(row, 0, n, out);
   if (is_cubic) return sample_columns<true, true>(row, 0, n, out);
   sample_calm_linear(row, n, out);
-}
-
-void deformed_residuals(const DeformedRow& in, std::size_t begin, std::size_t end,
-                        const DeformedSums& columns, DeformedTotals* totals) {
-  const DeformedRow row = in;
-  const DeformedSums to = columns;
-  const Broad zero{};
-  const Broad one = zero + 1.0F;
-  Broad r = zero;
-  Broad rr = zero;
-  Broad rp = zero;
-  Broad p = zero;
-  Broad pp = zero;
-  Broad count = zero;
-  for (std::size_t x = begin / broad * broad; x < end; x += broad) {
-    const Broad sampled = load<Broad>(row.sampled + x);
-    BroadInts is_there = sampled == sampled;
-    if (x < begin || x + broad > end) {
-      const BroadInts column = static_cast<std::int32_t>(x) + numbers_from_zero<BroadInts>();
-      is_there &=
-          (column >= static_cast<std::int32_t>(begin)) & (column < static_cast<std::int32_t>(end));
-    }
-    const Broad predicted = is_there ? load<Broad>(row.prediction + x) : zero;
-    const Broad difference = (sampled - row.offset) - row.gain * predicted;
-    const Broad residual = is_there ? limited(difference, row.limit) : zero;
-    const auto project = [&](float* sums, const float* on) __attribute__((always_inline)) {
-      store(load<Broad>(sums + x) + load<Broad>(on + x) * residual, sums + x);
-    };
-    project(to.gradient_height, row.gradient_height);
-    project(to.gradient_width, row.gradient_width);
-    if (row.detail != nullptr) project(to.detail, row.detail);
-    r += residual;
-    rr += residual * residual;
-    rp += residual * predicted;
-    p += predicted;
-    pp += predicted * predicted;
-    count += is_there ? one : zero;
-  }
-  add_lanes(r, totals->r);
-  add_lanes(rr, totals->rr);
-  add_lanes(rp, totals->rp);
-  add_lanes(p, totals->p);
-  add_lanes(pp, totals->pp);
-  add_lanes(count, totals->count);
-}
-
-void accumulate_numbers(const float* const* rows, std::size_t count, std::size_t n, double* sums,
-                        float* counts) {
-  const Floats zero{};
-  const Floats one = zero + 1.0F;
-  std::size_t x = 0;
-  for (; x + 8 <= n; x += 8) {
-    Floats total{};
-    Floats numbers{};
-    for (std::size_t k = 0; k < count; ++k) {
-      const Floats value = load<Floats>(rows[k] + x);
-      const Ints is_there = value == value;
-      total += choose(is_there, value, zero);
-      numbers += choose(is_there, one, zero);
-    }
-    store(load<Doubles>(sums + x) + __builtin_convertvector(total, Doubles), sums + x);
-    store(load<Floats>(counts + x) + numbers, counts + x);
-  }
-  for (; x < n; ++x) {
-    float total = 0.0F;
-    for (std::size_t k = 0; k < count; ++k) {
-      const bool is_there = rows[k][x] == rows[k][x];
-      total += is_there ? rows[k][x] : 0.0F;
-      counts[x] += is_there ? 1.0F : 0.0F;
-    }
-    sums[x] += static_cast<double>(total);
-  }
-}
-
-float dot(const float* a, const float* b, std::size_t n) {
-  Floats lanes[2] = {};
-  std::size_t x = 0;
-  for (; x + 16 <= n; x += 16) {
-    lanes[0] += load<Floats>(a + x) * load<Floats>(b + x);
-    lanes[1] += load<Floats>(a + x + 8) * load<Floats>(b + x + 8);
-  }
-  const Floats both = lanes[0] + lanes[1];
-  float sum = 0.0F;
-  for (int k = 0; k < 8; ++k) sum += both[k];
-  for (; x < n; ++x) sum += a[x] * b[x];
-  return sum;
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <type_traits>
 
 #include "pixel_lanes.hpp"
 #include "stillscope/simd/row_kernels.hpp"
