@@ -227,8 +227,8 @@ void check_variants(Make&& make) {
   const ChunkSettings choosy{.alt_error = 0.2, .circ_thres = 0.5, .max_sh = 30};
   check_threads<T>(movie, choosy, make);
   // Some frames are good and some are not, else that was no test.
-  const auto estimate = estimate_motion<T>(
-      movie.view(), EstimateSettings::tree_alone(choosy, 7), SerialExecutor());
+  const auto estimate =
+      estimate_motion<T>(movie.view(), EstimateSettings::tree_alone(choosy, 7), SerialExecutor());
   CHECK_FALSE(estimate.few_good.empty());
   CHECK(estimate.few_good.size() < estimate.counts.leaves);
   check_threads<T>(restless<T>(10, {256, 261}, seed), {}, make);

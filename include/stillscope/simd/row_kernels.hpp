@@ -104,8 +104,8 @@ struct FittedSums {
   double width[8];
 };
 
-/// A row of a frame whose blended pixels, pixels[x] + weight (pixels[x + 1] - pixels[x]), are shared
-/// out to two rows of a sum.
+/// A row of a frame whose blended pixels, pixels[x] + weight (pixels[x + 1] - pixels[x]), are
+/// shared out to two rows of a sum.
 template <Pixel T>
 struct SpreadRow {
   const T* pixels;  ///< One more than are blended, where `weight` is not 0.
