@@ -221,10 +221,9 @@ void floor_small_correlation(benchmark::State& state, double per_frame) {
 
 // --- exact sums ----------------------------------------------------------------------------------
 
-template <Pixel T, Pixel U>
-void stage_exact_window(benchmark::State& state, double per_frame) {
-  const auto src = source<T, U>(0);
-  const auto dst = source<T, U>(1);
+/// The window round (2, -1), checked and timed.
+template <Pixel U>
+void exact_window(benchmark::State& state, const FrameRef<U>& src, const FrameRef<U>& dst) {
   ExactCorrelation<U> exact;
   const auto window = exact(src, dst, PixelOffset{2, -1});
   double expected = 0.0;  // R(2, -1) - R(2, -2), by its definition
@@ -240,7 +239,28 @@ void stage_exact_window(benchmark::State& state, double per_frame) {
   require(std::fabs(found - expected) < 1e-4 * std::fabs(expected) + 1.0, "exact correlation");
   // Frames come from memory once for pooling; then they are in the cache.
   for (auto _ : state) benchmark::DoNotOptimize(exact(src, dst, PixelOffset{2, -1}));
+}
+
+template <Pixel T, Pixel U>
+void stage_exact_window(benchmark::State& state, double per_frame) {
+  exact_window(state, source<T, U>(0), source<T, U>(1));
   set_per_frame(state, per_frame);
+}
+
+/// Of frames of 14 bits, or of 16 because one pixel is saturated.
+void exact_window_of_uint16(benchmark::State& state, bool is_saturated) {
+  std::vector<std::uint16_t> pixels[2];
+  for (std::size_t i = 0; i < 2; ++i) {
+    for (std::size_t k = 0; k < extent.area(); ++k) {
+      const float value = std::max(0.0F, 16.0F * frame<float>(i).data()[k]);
+      pixels[i].push_back(static_cast<std::uint16_t>(value));
+    }
+    if (is_saturated) pixels[i][0] = 65535;
+  }
+  const auto ref = [&](std::size_t i) {
+    return make_frame_ref(FrameView<const std::uint16_t>(pixels[i].data(), extent), i);
+  };
+  exact_window(state, ref(0), ref(1));
 }
 
 template <Pixel T, Pixel U>
@@ -470,6 +490,12 @@ int main(int argc, char** argv) {
   using namespace stillscope::bench;
   add_stages<float>("float");
   add_stages<std::uint8_t>("std::uint8_t");
+  for (const bool is_saturated : {false, true}) {
+    const char* name = is_saturated ? "exact_window<std::uint16_t>/16_bits"
+                                    : "exact_window<std::uint16_t>/14_bits";
+    benchmark::RegisterBenchmark(name, exact_window_of_uint16, is_saturated)
+        ->Unit(benchmark::kMicrosecond);
+  }
   benchmark::RegisterBenchmark("circularity<float>", circularity_of_frame)
       ->Unit(benchmark::kMicrosecond);
   return run(argc, argv);
