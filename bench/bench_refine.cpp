@@ -110,7 +110,8 @@ void pass(benchmark::State& state, bool is_first) {
 
 template <Pixel T>
 void first_template(benchmark::State& state) {
-  for (auto _ : state) benchmark::DoNotOptimize(refinement<T>().first_template());
+  const auto& input = refinement<T>();
+  for (auto _ : state) benchmark::DoNotOptimize(input.first_template());
 }
 
 /// Fits of frames from where they are: one evaluation of all rows each.

@@ -459,9 +459,13 @@ TEST_CASE("A template's normal matrix is the sum of its gradients' products, in 
   const std::uint64_t seed = 306;
   CAPTURE(seed);
   test::Random random(seed);
-  constexpr double tolerance = 1e-12;  // of the sum of all; measured 1.1e-15
+  // Of the sum of all; measured 2e-8, the rounding of gradients in float32, and 1.2e-15.
+  constexpr double tolerance = 2e-7;
+  constexpr double split_tolerance = 1e-12;
   double worst = 0.0;
-  for (const Extent extent : {Extent{31, 37}, Extent{40, 24}}) {
+  double worst_split = 0.0;
+  // Blocks of 32 rows are summed by themselves: fewer, that many, twice as many, and more.
+  for (const Extent extent : {Extent{31, 37}, Extent{40, 24}, Extent{64, 24}, Extent{99, 23}}) {
     const auto mean = test::noise<float>(extent, random);
     std::vector<float> weights(extent.area());
     for (float& weight : weights) weight = static_cast<float>(random.uniform());
@@ -484,7 +488,7 @@ TEST_CASE("A template's normal matrix is the sum of its gradients' products, in 
           const Normal a = reference->normal(upper);
           const Normal b = reference->normal(lower);
           const Normal sum = {a.hh + b.hh, a.hw + b.hw, a.wh + b.wh, a.ww + b.ww};
-          worst = std::max(worst, difference(reference->normal(part), sum) / whole);
+          worst_split = std::max(worst_split, difference(reference->normal(part), sum) / whole);
         }
       }
       const std::vector<float> none(extent.area(), 0.0F);
@@ -493,8 +497,9 @@ TEST_CASE("A template's normal matrix is the sum of its gradients' products, in 
       CHECK_FALSE(nothing.is_regular());
     }
   }
-  CAPTURE(worst);
+  CAPTURE(worst, worst_split);
   CHECK(worst < tolerance);
+  CHECK(worst_split < split_tolerance);
 }
 
 TEST_CASE("What residuals are multiplied by leaves nothing of a row's brightness",

@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "stillscope/core/buffer.hpp"
+#include "stillscope/core/executor.hpp"
 #include "stillscope/core/types.hpp"
 #include "stillscope/simd/row_kernels.hpp"
 
 namespace stillscope {
 
 /// Blur by the sampled Gaussian, to four standard deviations. Edge pixels are repeated beyond the
-/// edge. One object a thread.
+/// edge.
 class GaussianBlur {
  public:
   /// `sigma` [px], more than 0.
@@ -28,41 +29,47 @@ class GaussianBlur {
     double sum = 0.0;
     for (std::size_t i = 0; i < weights_.size(); ++i) sum += at(i);
     for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i] = static_cast<float>(at(i) / sum);
-    rows_.resize(weights_.size());
-    padded_.reserve(extent.width + 2 * radius_);
   }
 
-  /// out = the blur of `plane` (height, width), C order; they do not overlap.
-  void operator()(const float* plane, float* out) {
-    const std::size_t width = extent_.width;
-    const auto last = static_cast<std::ptrdiff_t>(extent_.height) - 1;
-    float* row = padded_.data() + radius_;
-    for (std::size_t y = 0; y < extent_.height; ++y) {
-      const std::ptrdiff_t first =
-          static_cast<std::ptrdiff_t>(y) - static_cast<std::ptrdiff_t>(radius_);
-      for (std::size_t k = 0; k < rows_.size(); ++k) {
-        const auto from =
-            std::clamp<std::ptrdiff_t>(first + static_cast<std::ptrdiff_t>(k), 0, last);
-        rows_[k] = plane + static_cast<std::size_t>(from) * width;
-      }
-      sum(width, row);
-      std::fill_n(padded_.data(), radius_, row[0]);
-      std::fill_n(row + width, radius_, row[width - 1]);
-      for (std::size_t k = 0; k < rows_.size(); ++k) rows_[k] = padded_.data() + k;
-      sum(width, out + y * width);
-    }
+  /// out = the blur of `plane` (height, width), C order; they do not overlap. The executor may
+  /// share the rows out.
+  void operator()(const float* plane, float* out,
+                  const Executor& executor = SerialExecutor()) const {
+    for_each_run(extent_.height, rows_at_once, executor, [&](std::size_t begin, std::size_t end) {
+      std::vector<const float*> rows(weights_.size());
+      AlignedBuffer<float> padded(extent_.width + 2 * radius_);
+      for (std::size_t y = begin; y < end; ++y) blur_row(plane, y, rows, padded.data(), out);
+    });
   }
 
  private:
-  void sum(std::size_t n, float* out) const {
-    float_kernels().weighted_sum({rows_.data(), weights_.data(), rows_.size(), 0.0F, 1.0F}, n, out);
+  static constexpr std::size_t rows_at_once = 32;
+
+  void blur_row(const float* plane, std::size_t y, std::vector<const float*>& rows, float* padded,
+                float* out) const {
+    const std::size_t width = extent_.width;
+    const auto last = static_cast<std::ptrdiff_t>(extent_.height) - 1;
+    const std::ptrdiff_t first =
+        static_cast<std::ptrdiff_t>(y) - static_cast<std::ptrdiff_t>(radius_);
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+      const auto from = std::clamp<std::ptrdiff_t>(first + static_cast<std::ptrdiff_t>(k), 0, last);
+      rows[k] = plane + static_cast<std::size_t>(from) * width;
+    }
+    float* row = padded + radius_;
+    sum(rows, width, row);
+    std::fill_n(padded, radius_, row[0]);
+    std::fill_n(row + width, radius_, row[width - 1]);
+    for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = padded + k;
+    sum(rows, width, out + y * width);
+  }
+
+  void sum(const std::vector<const float*>& rows, std::size_t n, float* out) const {
+    float_kernels().weighted_sum({rows.data(), weights_.data(), rows.size(), 0.0F, 1.0F}, n, out);
   }
 
   Extent extent_;
   std::size_t radius_;
   std::vector<float> weights_;
-  std::vector<const float*> rows_;
-  AlignedBuffer<float> padded_;
 };
 
 /// What is smooth in planes: a wide Gaussian blur from means over cells of pixels, which are
