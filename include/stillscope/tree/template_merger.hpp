@@ -153,6 +153,7 @@ class TemplateMerger {
     rows.assign(1, {highest, highest, 0.0F, 1.0F});
   }
 
+  /// Makes the warpers ready.
   static void begin_sources(const std::vector<MergeSource<T>>& sources, Scratch& scratch) {
     if (scratch.warpers.size() < sources.size()) scratch.warpers.resize(sources.size());
     for (std::size_t i = 0; i < sources.size(); ++i) {
